@@ -1,0 +1,34 @@
+# `make serve` serves the example model, `make test` checks and tests; both make their environment first.
+SHELL := /bin/bash
+VENV ?= $(CURDIR)/.venv
+PORT ?= 5000
+INSTALL ?= scripts/install
+export VENV PORT
+
+.PHONY: serve test check docs bench install clean
+
+serve:
+	@$(INSTALL)
+	@exec scripts/serve
+
+test: install
+	scripts/check
+	scripts/test
+
+check: install
+	scripts/check
+
+docs: install
+	scripts/docs
+
+bench: install
+	scripts/bench
+
+install:
+	@$(INSTALL) --dev
+
+clean:
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf custom_model_runner/build custom_model_runner/dist custom_model_runner/*.egg-info
+	rm -f model_templates/*/*.pkl
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

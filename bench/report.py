@@ -1,0 +1,193 @@
+"""Turn the samples of a benchmark run into tables, and put tables into the document."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paths import CEILING, SERVERS
+
+FOREIGN_LIMIT = 0.25
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One load: a model, a number of rows a request, a number of clients."""
+
+    model: str
+    rows: int
+    clients: int
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.rows}:{self.clients}"
+
+    @property
+    def title(self) -> str:
+        """How tables name it; the model stands in their heading."""
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        clients = "1 client" if self.clients == 1 else f"{self.clients} clients"
+        return f"{rows}, {clients}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One server under one load, once. Latencies in ms, memory in MB."""
+
+    server: str
+    model: str
+    rows: int
+    clients: int
+    rep: int
+    rate: float
+    requests: int
+    seconds: float
+    errors: int
+    p50: float
+    p95: float
+    p99: float
+    server_seconds: float
+    server_cores: float
+    foreign_cores: float
+    pss: float
+    calm: bool
+
+    @property
+    def cell(self) -> Cell:
+        """The load of the sample."""
+        return Cell(self.model, self.rows, self.clients)
+
+    @property
+    def cpu_per_request(self) -> float:
+        """Server CPU in ms for each answered request."""
+        return self.server_seconds * 1e3 / max(1, self.requests)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All samples of one run and what is said about it."""
+
+    about: Mapping[str, str]
+    samples: Sequence[Sample]
+
+    def of(self, cell: Cell, server: str) -> list[Sample]:
+        """The samples of one server under one load."""
+        return [each for each in self.samples if each.cell == cell and each.server == server]
+
+    def cells(self, model: str) -> list[Cell]:
+        """The loads of one model, small to large."""
+        return sorted({each.cell for each in self.samples if each.model == model})
+
+    def models(self) -> list[str]:
+        """The models in order of first use."""
+        return list(dict.fromkeys(each.model for each in self.samples))
+
+    def servers(self) -> list[str]:
+        """The servers that were measured, ceiling first."""
+        names = {each.server for each in self.samples}
+        return [name for name in SERVERS if name in names]
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def ratios(
+    run: Run, cell: Cell, server: str, figure: Callable[[Sample], float], calm: bool
+) -> list[float]:
+    """Figure of the server by figure of the ceiling, for each repetition that both did."""
+    base = {each.rep: figure(each) for each in run.of(cell, CEILING) if each.calm or not calm}
+    return [
+        figure(each) / base[each.rep]
+        for each in run.of(cell, server)
+        if base.get(each.rep) and (each.calm or not calm)
+    ]
+
+
+def with_range(values: Sequence[float]) -> str:
+    """Median and range, `-` without values."""
+    if not values:
+        return "-"
+    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
+
+
+def share(run: Run, cell: Cell, server: str, figure: Callable[[Sample], float]) -> str:
+    """Median and range of the ratios; `busy` when no pair of samples was undisturbed."""
+    if calm := ratios(run, cell, server, figure, calm=True):
+        return with_range(calm)
+    disturbed = ratios(run, cell, server, figure, calm=False)
+    return with_range(disturbed) + (" busy" if disturbed else "")
+
+
+def ratio_table(run: Run, model: str) -> str:
+    """Requests a second, and CPU a request, by the ceiling's in the same repetition."""
+    servers = [name for name in run.servers() if name != CEILING]
+    head = ["load", *servers, *(f"CPU {name}" for name in servers)]
+    rows = []
+    for cell in run.cells(model):
+        rate = [share(run, cell, name, lambda s: s.rate) for name in servers]
+        cpu = [share(run, cell, name, lambda s: s.cpu_per_request) for name in servers]
+        rows.append([cell.title, *rate, *cpu])
+    return markdown(head, rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _figures(samples: Sequence[Sample]) -> list[str]:
+    used = [each for each in samples if each.calm] or samples
+
+    def median(figure: Callable[[Sample], float]) -> str:
+        return _number(statistics.median(figure(each) for each in used))
+
+    return [
+        median(lambda s: s.rate),
+        median(lambda s: s.p50),
+        median(lambda s: s.p95),
+        median(lambda s: s.p99),
+        median(lambda s: s.cpu_per_request),
+        median(lambda s: s.server_cores),
+        median(lambda s: s.pss),
+        str(sum(each.errors for each in samples)),
+        f"{sum(each.calm for each in samples)}/{len(samples)}",
+    ]
+
+
+def absolute_table(run: Run, model: str) -> str:
+    """Medians of every figure of every server under every load."""
+    head = ["load", "server", "requests/s", "p50 ms", "p95 ms", "p99 ms"]
+    head += ["CPU ms/request", "cores", "PSS MB", "errors", "calm samples"]
+    rows = []
+    for cell in run.cells(model):
+        for server in run.servers():
+            samples = run.of(cell, server)
+            if samples:
+                rows.append([cell.title, server, *_figures(samples)])
+    return markdown(head, rows)
+
+
+def run_text(run: Run) -> str:
+    """Everything the document says about a run."""
+    about = "\n".join(f"* {key}: {value}" for key, value in run.about.items())
+    parts = [about]
+    for model in run.models():
+        heading = f"### Model `{model}`: share of the ceiling, median (range)"
+        parts += [heading, ratio_table(run, model)]
+    for model in run.models():
+        parts += [f"### Model `{model}`: absolute medians", absolute_table(run, model)]
+    return "\n\n".join(parts)
+
+
+def write_between(document: Path, name: str, text: str) -> None:
+    """Replace what stands between the document's markers of that name."""
+    begin, end = f"<!-- bench:{name}:begin -->", f"<!-- bench:{name}:end -->"
+    content = document.read_text()
+    head, found_begin, rest = content.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not (found_begin and found_end):
+        raise SystemExit(f"{document.name} has no markers {begin} and {end}; put them in")
+    document.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")

@@ -1,0 +1,132 @@
+"""Start and stop the servers that are compared, each in a process tree of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from measure import process_tree
+from paths import BENCH, CEILING, RESULTS, body_file, model_folder
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+HOST = "127.0.0.1"
+READY_SECONDS = 60
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    name: str
+    model: str
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Where predictions are asked for."""
+        return f"http://{HOST}:{self.port}/predict/"
+
+    def processes(self) -> list[psutil.Process]:
+        """The server's process tree."""
+        return process_tree(self.pid)
+
+    def post(self, body: bytes, timeout: float = 60) -> tuple[int, bytes]:
+        """Ask for predictions once: status and answer."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
+        try:
+            connection.request("POST", "/predict/", body, {"Content-Type": "text/csv"})
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+
+def drum() -> str:
+    """The `drum` command of the environment that runs the benchmark."""
+    return str(Path(sys.executable).with_name("drum"))
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def start_command(name: str, model: str, port: int) -> list[str]:
+    """The command that serves a benchmark model with a server type or with the ceiling."""
+    place = ["--code-dir", str(model_folder(model)), "--address", f"{HOST}:{port}"]
+    if name == CEILING:
+        return [sys.executable, str(BENCH / "ceiling.py"), *place]
+    return [drum(), "server", "--server-type", name, "--target-type", "regression", *place]
+
+
+def launch(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process with one computing thread and its output in a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **ONE_THREAD}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process that `launch` started: politely, then with everything it started."""
+    family = process_tree(process.pid)
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for survivor in family:
+        if survivor.is_running():
+            survivor.kill()
+
+
+def _answers(server: Server, body: bytes) -> bool:
+    try:
+        return server.post(body)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _wait_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    body = body_file(1).read_bytes()
+    end = time.perf_counter() + READY_SECONDS
+    while not _answers(server, body):
+        if process.poll() is not None or time.perf_counter() > end:
+            tail = log.read_text(errors="replace")[-2000:]
+            raise SystemExit(f"{server.name} ({server.model}) did not become ready:\n{tail}")
+        time.sleep(0.1)
+
+
+@contextmanager
+def running(name: str, model: str) -> Iterator[Server]:
+    """A server that answers predictions; it is stopped on leaving."""
+    port = free_port()
+    log = RESULTS / "logs" / f"{name}-{model}.log"
+    process = launch(start_command(name, model, port), log)
+    try:
+        server = Server(name, model, port, process.pid)
+        _wait_ready(server, process, log)
+        yield server
+    finally:
+        stop(process)

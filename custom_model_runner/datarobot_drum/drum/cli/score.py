@@ -1,0 +1,90 @@
+"""`drum score`: predict the rows of a file in one run."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from datarobot_drum.drum.cli.model_spec import load_parameters, model_spec
+from datarobot_drum.drum.cli.output import check_output
+from datarobot_drum.drum.enum import TargetType
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.predictors import Model
+    from datarobot_drum.drum.settings import Settings
+
+logger = logging.getLogger("drum.score")
+
+
+def run(args: Namespace) -> int:
+    """Score the input and write the result; the exit code is always 0, errors are raised."""
+    started = time.perf_counter()
+    if args.verbose:
+        sys.stdout.write("Detected score mode\n")
+    logger.info(">>> Start drum in the score mode")
+    if args.output is not None:
+        check_output(args.output)
+    with _sigterm_as_interrupt():
+        load_parameters(args)
+        model, settings = _load(args)
+        loaded = time.perf_counter()
+        try:
+            _score(model, args, settings)
+        finally:
+            model.terminate()
+    ended = time.perf_counter()
+    if args.show_perf:
+        _report("Full time", ended - started)
+        _report("Init time (incl model loading)", loaded - started)
+        _report("Run time (incl reading CSV)", ended - loaded)
+    logger.info("<<< Finish drum in the score mode")
+    return 0
+
+
+def _load(args: Namespace) -> tuple[Model, Settings]:
+    from datarobot_drum.drum.predictors import load_model
+    from datarobot_drum.drum.settings import Settings
+
+    settings = Settings.load()
+    return load_model(model_spec(args), settings), settings
+
+
+def _score(model: Model, args: Namespace, settings: Settings) -> None:
+    if model.target.type is TargetType.UNSTRUCTURED:
+        from datarobot_drum.drum.cli.score_unstructured import score_unstructured
+
+        score_unstructured(model, args)
+    else:
+        from datarobot_drum.drum.cli.score_table import score_table
+
+        score_table(model, args, settings)
+
+
+def _report(title: str, seconds: float) -> None:
+    shown = f"{seconds:.2f}"
+    sys.stdout.write(f"{title}:\n\tsec: min: {shown}; avg: {shown}; max: {shown}\n")
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl+C does, so that half a result is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,44 @@
+"""Scoring a file of any form by the `score_unstructured` hook."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from email.message import Message
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from datarobot_drum.drum.cli.arguments import DEFAULT_CONTENT_TYPE
+from datarobot_drum.drum.cli.output import output_file, stdout_file
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.predictors import Model
+
+NOTHING_RETURNED = "Return value from prediction is: None (NULL in R)"
+
+
+def score_unstructured(model: Model, args: Namespace) -> None:
+    """Hand the whole input to the hook and write what it returns, text in its own charset."""
+    media_type, charset = _content_type(args.content_type or DEFAULT_CONTENT_TYPE)
+    data = Path(args.input).read_bytes()
+    reply = model.predict_unstructured(data, media_type, charset, _query(args.query), None)
+    body = NOTHING_RETURNED.encode() if reply.body is None else reply.encoded()
+    if args.output is not None:
+        with output_file(args.output) as file:
+            file.write(body)
+        return
+    with stdout_file() as file:
+        file.write(body if isinstance(reply.body, bytes) else body + b"\n")
+
+
+def _content_type(text: str) -> tuple[str, str | None]:
+    """Media type, as it was written, and charset parameter."""
+    message = Message()
+    message["Content-Type"] = text
+    charset = message.get_param("charset")
+    return text.partition(";")[0].strip(), charset if isinstance(charset, str) else None
+
+
+def _query(text: str | None) -> dict[str, str]:
+    """The last value of a name that is given more than once."""
+    return dict(parse_qsl(text or "", keep_blank_values=True))

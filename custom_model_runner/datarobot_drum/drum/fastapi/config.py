@@ -1,0 +1,42 @@
+"""Settings under the names of Uvicorn's arguments; it renames, it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datarobot_drum.drum.settings import Settings
+
+
+@dataclass(frozen=True)
+class UvicornConfig:
+    """How Uvicorn runs inside a worker; ranges and defaults are those of `Settings`."""
+
+    settings: Settings
+
+    @classmethod
+    def from_runtime_params(cls, environ: Mapping[str, str] | None = None) -> UvicornConfig:
+        """Read from runtime parameters and the environment.
+
+        UsageError where a value makes a start impossible; a bad tuning value is logged and
+        replaced by its default.
+        """
+        return cls(Settings.load(environ))
+
+    def to_uvicorn_kwargs(self) -> dict[str, Any]:
+        """Arguments of `uvicorn.Config`."""
+        settings = self.settings
+        return {
+            "loop": settings.uvicorn_loop,
+            "http": "auto",
+            "ws": "none",
+            "lifespan": "on",
+            "log_config": None,
+            "access_log": False,
+            # no header may tell a version
+            "server_header": False,
+            "timeout_keep_alive": settings.keep_alive,
+            "timeout_graceful_shutdown": settings.graceful_timeout,
+            "backlog": settings.backlog,
+        }

@@ -1,0 +1,92 @@
+"""One FastAPI worker: its lifecycle, and how its event loop waits for the core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from datarobot_drum.drum import worker
+from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.replies import Reply
+from datarobot_drum.drum.root_predictors.routes import Kind, Route
+from datarobot_drum.drum.settings import ServeSpec, Settings
+
+
+class Alarm:
+    """A future that can be set from any thread, by a job that is done or by a timer."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+
+    def ring(self) -> None:
+        """Wake the waiter; from any thread, also after the loop was closed."""
+        try:
+            self._loop.call_soon_threadsafe(self._set)
+        except RuntimeError:
+            # the worker has stopped: nobody waits any more
+            return
+
+    def _set(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it rang, or after `seconds`; it can then be waited for again."""
+        timer = self._loop.call_later(seconds, self._set)
+        try:
+            await self._future
+        finally:
+            timer.cancel()
+        self._future = self._loop.create_future()
+
+
+class FastAPIWorkerCtx(WorkerLifecycle):
+    """The lifecycle of a worker whose front is an event loop; model code never runs on it."""
+
+    def __init__(self, server: PredictionServer, spec: ServeSpec, settings: Settings) -> None:
+        super().__init__()
+        self.server = server
+        self.spec = spec
+        self.settings = settings
+
+    def begin(self, give_up: Callable[[int], None]) -> None:
+        """Start loading the model on the prediction thread; returns at once."""
+        worker.start(self.server, self.spec, self.settings, self, give_up)
+
+    async def call(self, route: Route, request: RequestAdapter) -> Reply:
+        """Answer one request without blocking the event loop."""
+        if route.kind is Kind.MODEL:
+            return await self._call_model(route, request)
+        if route.kind is Kind.STATUS:
+            await self._wait_until_loaded()
+        if route.kind is Kind.FIGURES:
+            return await asyncio.to_thread(self.server.handle, route, request)
+        return self.server.handle(route, request)
+
+    async def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
+        alarm = Alarm()
+        try:
+            job = self.server.submit(route, request, alarm.ring)
+        except DrumError as error:
+            request.close()
+            return self.server.error_reply(error)
+        try:
+            left = job.patience()
+            while job.reply is None:
+                await alarm.wait(left)
+                left = job.reply is None and job.overdue()
+        except DrumError as error:
+            return self.server.error_reply(error)
+        except asyncio.CancelledError:
+            job.abandon()
+            raise
+        return job.reply
+
+    async def _wait_until_loaded(self) -> None:
+        alarm = Alarm()
+        self.server.when_loaded(alarm.ring)
+        await alarm.wait(self.server.limits.queue_timeout)

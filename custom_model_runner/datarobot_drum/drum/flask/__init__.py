@@ -1,0 +1,1 @@
+"""The Flask front: a WSGI app for the development server and for Gunicorn."""

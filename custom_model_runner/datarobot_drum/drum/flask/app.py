@@ -1,0 +1,58 @@
+"""Makes the WSGI app of a prediction server."""
+
+from __future__ import annotations
+
+import flask
+
+from datarobot_drum.drum import worker
+from datarobot_drum.drum.flask import extensions
+from datarobot_drum.drum.flask.middleware import RecordApp, WsgiApp
+from datarobot_drum.drum.flask.routes import register_routes
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.settings import ServeSpec, Settings
+
+
+def create_flask_app() -> flask.Flask:
+    """A bare Flask app: no static files, no redirects."""
+    app = flask.Flask("datarobot_drum", static_folder=None)
+    # two slashes are another path, not a redirect that makes a client send its upload twice
+    app.url_map.merge_slashes = False
+    return app
+
+
+def get_flask_app(
+    server: PredictionServer, settings: Settings, app: flask.Flask | None = None
+) -> flask.Flask:
+    """`app` with all routes of `server`, and CORS if it is on."""
+    app = app or create_flask_app()
+    register_routes(app, server)
+    if settings.cors_enabled:
+        _add_cors(app, settings)
+    return app
+
+
+def create_wsgi_app(server: PredictionServer, spec: ServeSpec, settings: Settings) -> WsgiApp:
+    """What a WSGI server calls: the app with the folder's `custom_flask.py`, wrapped.
+
+    When the model could not be loaded a second app without the extension answers: clients of the
+    reference expect 513 there whatever the extension does.
+    """
+    app = get_flask_app(server, settings)
+    code_dir = spec.model.code_dir
+    if settings.ignore_server_extensions or not extensions.exists(code_dir):
+        return RecordApp(server, app, app)
+    extended = get_flask_app(server, settings)
+    worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
+    return RecordApp(server, extended, app)
+
+
+def _add_cors(app: flask.Flask, settings: Settings) -> None:
+    from flask_cors import CORS
+
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        methods=list(settings.cors_methods),
+        allow_headers=list(settings.cors_headers),
+        supports_credentials=False,
+    )

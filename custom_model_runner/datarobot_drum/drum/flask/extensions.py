@@ -1,0 +1,20 @@
+"""`custom_flask.py`: the model folder's changes to the Flask app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datarobot_drum.drum.enum import FLASK_EXT_FILE_NAME
+from datarobot_drum.drum.model_folder import extension_names, find_extension, load_extension
+
+
+def exists(code_dir: str) -> bool:
+    """Has the folder a `custom_flask.py`, or several?"""
+    return FLASK_EXT_FILE_NAME in extension_names(code_dir)
+
+
+def load(app: Any, code_dir: str) -> None:
+    """Call `init_app(app)` of the folder's `custom_flask.py`; StartupError when that fails."""
+    path = find_extension(code_dir, FLASK_EXT_FILE_NAME)
+    if path is not None:
+        load_extension(path, app, "Flask")

@@ -1,0 +1,1 @@
+"""The Gunicorn arbiter, parent of the workers of both production servers."""

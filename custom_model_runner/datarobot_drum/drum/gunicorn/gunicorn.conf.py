@@ -1,0 +1,32 @@
+"""What the arbiter of both production servers is told; assignments only."""
+
+from __future__ import annotations
+
+from datarobot_drum.drum.gunicorn import config as _config
+
+_arbiter = _config.ArbiterConfig.from_environment()
+_settings = _arbiter.settings
+
+bind = _arbiter.bind
+workers = _settings.workers
+worker_class = _arbiter.worker_class
+threads = _arbiter.threads
+worker_connections = _arbiter.worker_connections
+timeout = _arbiter.timeout
+graceful_timeout = _settings.graceful_timeout
+keepalive = _settings.keep_alive
+backlog = _settings.backlog
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests_jitter
+loglevel = "debug" if _settings.server_log_level == "trace" else _settings.server_log_level
+certfile = _settings.ssl_certfile
+keyfile = _settings.ssl_keyfile
+ca_certs = _settings.ssl_ca_certs
+cert_reqs = _settings.ssl_cert_reqs
+proc_name = "drum"
+preload_app = False
+# two servers with one home folder would collide, and a home folder may not be writable
+control_socket_disable = True
+ssl_context = _config.ssl_context
+post_worker_init = _config.start_worker
+worker_exit = _config.end_worker

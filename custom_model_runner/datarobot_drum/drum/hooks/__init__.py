@@ -1,0 +1,1 @@
+"""Functions of `custom.py`: the table of hooks and the code that finds and calls them."""

@@ -1,0 +1,96 @@
+"""Run one command of the `drum` program, and turn every error into an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from datarobot_drum.drum.cli.parser import parse
+from datarobot_drum.drum.errors import DrumError, HookError, OptionConflict
+from datarobot_drum.drum.exceptions import BaseCustomUserError
+
+logger = logging.getLogger("drum")
+
+FAILED = 1
+INTERRUPTED = 130
+STACKTRACE_HINT = "--show-stacktrace shows where it comes from"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, by default that of this process, and return its exit code.
+
+    No exception leaves it: an error is one line on stderr.
+    """
+    from datarobot_drum.drum.observability.logs import setup_logging
+
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+    except SystemExit as stop:
+        return _exit_code(stop)
+    except BrokenPipeError:
+        return _reader_left()
+    setup_logging(getattr(args, "logging_level", "warning"))
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BaseException as error:
+        return _code_of(error, args)
+    return code
+
+
+def _run(args: Namespace) -> int:
+    from datarobot_drum.drum.cli import checks
+
+    checks.check_options(args, os.environ)
+    if args.command == "score":
+        from datarobot_drum.drum.cli import score as command
+    elif args.command == "server":
+        from datarobot_drum.drum.cli import serve as command  # type: ignore[no-redef]
+    else:
+        from datarobot_drum.drum.cli import later as command  # type: ignore[no-redef]
+    checks.refuse_missing_parts(args)
+    return command.run(args)
+
+
+def _code_of(error: BaseException, args: Namespace) -> int:
+    """Tell the error in the way of its kind; the exit code that goes with it."""
+    if isinstance(error, KeyboardInterrupt):
+        sys.stdout.write("Ctrl+C pressed, aborting drum\n")
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return _exit_code(error)
+    if isinstance(error, BrokenPipeError):
+        return _reader_left()
+    if isinstance(error, OptionConflict):
+        sys.stdout.write(f"{error}\n")
+        return error.exit_code
+    shown = error if getattr(args, "show_stacktrace", False) else None
+    logger.error("%s", _text(error, hint=shown is None), exc_info=shown)
+    return error.exit_code if isinstance(error, DrumError) else FAILED
+
+
+def _text(error: BaseException, *, hint: bool) -> str:
+    if isinstance(error, (DrumError, BaseCustomUserError)):
+        text = str(error)
+        has_more = isinstance(error, HookError)
+    else:
+        text = f"{type(error).__name__}: {error}"
+        has_more = True
+    return f"{text} ({STACKTRACE_HINT})" if hint and has_more else text
+
+
+def _exit_code(stop: SystemExit) -> int:
+    """What the interpreter would do with it: a number, nothing, or a text for stderr."""
+    if stop.code is None or isinstance(stop.code, int):
+        return stop.code or 0
+    sys.stderr.write(f"{stop.code}\n")
+    return FAILED
+
+
+def _reader_left() -> int:
+    """Be quiet about a closed pipe; without this the interpreter complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED

@@ -1,0 +1,108 @@
+"""Memory and CPU of this worker and of its container (cgroup v1 and v2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+MIB = 1024 * 1024
+#: From here on a cgroup v1 limit means "no limit" (the kernel rounds 2**63-1 down to a page).
+UNLIMITED = 2**63 - 4096 * 16
+
+#: file names of limit, usage and peak, by cgroup version
+CGROUP_FILES = {
+    2: ("memory.max", "memory.current", "memory.peak"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+}
+
+
+def mib(value: int | None) -> float | None:
+    """Bytes as MiB."""
+    return None if value is None else value / MIB
+
+
+def read_number(path: Path) -> int | None:
+    """The number in a cgroup file; None where there is none, no file or no limit."""
+    try:
+        value = int(path.read_text().strip())
+    except (OSError, ValueError):
+        return None
+    return None if value >= UNLIMITED else value
+
+
+def own_cgroup(root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self/cgroup")) -> tuple[int, Path, Path]:
+    """Version, folder of this process's memory group, and the folder where the search ends."""
+    try:
+        lines = [line.split(":", 2) for line in proc.read_text().splitlines()]
+    except OSError:
+        lines = []
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if "memory" in controllers.split(","):
+            return 1, _existing(root / "memory", path), root / "memory"
+    path = next((line[2] for line in lines if len(line) == 3 and line[0] == "0"), "/")
+    return 2, _existing(root, path), root
+
+
+def _existing(root: Path, path: str) -> Path:
+    # inside a container the path in /proc is the host's, while its own group is mounted as root
+    folder = root / path.lstrip("/")
+    return folder if folder.is_dir() else root
+
+
+def container_memory(
+    root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self/cgroup")
+) -> tuple[int | None, int | None, int | None]:
+    """Limit, usage and peak in bytes: the smallest limit up the tree, usage of the own group."""
+    version, folder, top = own_cgroup(root, proc)
+    limit_file, usage_file, peak_file = CGROUP_FILES[version]
+    limits = []
+    for group in (folder, *folder.parents):
+        limit = read_number(group / limit_file)
+        if limit is not None:
+            limits.append(limit)
+        if group == top:
+            break
+    return (
+        min(limits, default=None),
+        read_number(folder / usage_file),
+        read_number(folder / peak_file),
+    )
+
+
+class ResourceMonitor:
+    """Figures of this process for `/stats/`; a value that cannot be read is None, never an error."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        # the first call only sets the starting point
+        self._process.cpu_percent()
+
+    def process_info(self) -> dict[str, Any]:
+        """Pid, command line, resident MiB and CPU percent since the last call."""
+        return {
+            "pid": self._process.pid,
+            "cmdline": self._process.cmdline(),
+            "mem": self._process.memory_info().rss / MIB,
+            "cpu_percent": self._process.cpu_percent(),
+        }
+
+    def memory_info(self, resident: float) -> dict[str, float | None]:
+        """MiB of host and container; with a container limit, `avail` and `free` are within it."""
+        host = psutil.virtual_memory()
+        limit, used, peak = container_memory()
+        available, free = host.available, host.free
+        if limit is not None and used is not None and limit < host.total:
+            available = free = max(limit - used, 0)
+        else:
+            limit = used = peak = None
+        return {
+            "total": mib(host.total),
+            "avail": mib(available),
+            "free": mib(free),
+            "drum_rss": resident,
+            "container_limit": mib(limit),
+            "container_used": mib(used),
+            "container_max_used": mib(peak),
+        }

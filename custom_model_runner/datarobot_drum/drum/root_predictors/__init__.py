@@ -1,0 +1,1 @@
+"""The core: what a request means, without any web framework."""

@@ -1,0 +1,120 @@
+"""Request bodies: bounded while they arrive, in memory when small, on disk when large."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import IO, BinaryIO, cast
+
+from datarobot_drum.drum.errors import DrumError, Overloaded, PayloadTooLarge
+
+#: Bodies up to this many bytes never touch the disk.
+SPOOL_BYTES = 4 * 1024 * 1024
+
+
+class SpooledUploadFile:
+    """One request body.
+
+    The front feeds it chunks and stops when `feed` says no; whenever `wants_spill` is true it
+    calls `spill`, which writes to a temporary file and so must not run on an event loop. The
+    error of a body that could not be taken is raised when the core asks for the data.
+    """
+
+    def __init__(self, limit: int = 0, spool_bytes: int = SPOOL_BYTES) -> None:
+        self._limit = limit
+        self._spool_bytes = spool_bytes
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._file: IO[bytes] | None = None
+        self._error: DrumError | None = None
+        self.size = 0
+
+    @classmethod
+    def of(cls, data: bytes) -> SpooledUploadFile:
+        """A finished body that is already in memory."""
+        body = cls()
+        body.feed(data)
+        return body
+
+    @property
+    def wants_spill(self) -> bool:
+        """Does memory hold enough that `spill` should be called before the next `feed`?"""
+        return self._buffered > self._spool_bytes
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Was the body too large for memory?"""
+        return self._file is not None
+
+    def declare(self, length: int) -> bool:
+        """Take note of a `Content-Length`; False when that is over the limit already."""
+        if self._limit and length > self._limit:
+            self._refuse(self._too_large())
+        return self._error is None
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; False when no more are wanted, because of a limit or a full disk."""
+        if self._error is not None:
+            return False
+        self.size += len(chunk)
+        if self._limit and self.size > self._limit:
+            self._refuse(self._too_large())
+            return False
+        self._chunks.append(chunk)
+        self._buffered += len(chunk)
+        return True
+
+    def spill(self) -> None:
+        """Write what memory holds to a temporary file."""
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="drum-upload-")  # noqa: SIM115
+            self._file.writelines(self._chunks)
+        except OSError as error:
+            self._refuse(
+                Overloaded(f"cannot store the request body ({error.strerror}); try again later")
+            )
+            return
+        self._chunks, self._buffered = [], 0
+
+    def bytes(self) -> bytes:
+        """The whole body in memory."""
+        self._check()
+        if self._file is not None:
+            return self.open().read()
+        if len(self._chunks) != 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0]
+
+    def open(self) -> BinaryIO:
+        """The body from its start, as a seekable binary file; closing it closes the body."""
+        self._check()
+        if self._file is None:
+            return io.BytesIO(self.bytes())
+        if self._chunks:
+            self._file.seek(0, io.SEEK_END)
+            self.spill()
+            self._check()
+        self._file.seek(0)
+        return cast("BinaryIO", self._file)
+
+    def close(self) -> None:
+        """Drop the data; the temporary file disappears."""
+        self._chunks, self._buffered = [], 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _refuse(self, error: DrumError) -> None:
+        self._error = error
+        self.close()
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"the request body is larger than the limit of {self._limit} bytes; "
+            "send less, or raise DRUM_FASTAPI_MAX_UPLOAD_SIZE"
+        )

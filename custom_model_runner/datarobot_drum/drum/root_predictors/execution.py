@@ -1,0 +1,206 @@
+"""The prediction threads of a worker: one line, first in, first out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from enum import Enum
+
+from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.root_predictors.admission import (
+    RETRY_AFTER_WAITING,
+    ProductionBackpressure,
+)
+from datarobot_drum.drum.root_predictors.replies import Reply
+from datarobot_drum.drum.root_predictors.streams import StreamBuffer
+
+logger = logging.getLogger("drum.execution")
+
+#: No limit, as a number that timers accept.
+FOREVER = 10**9
+
+
+class Stage(Enum):
+    """How far a job has come."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ABANDONED = "abandoned"
+    DONE = "done"
+
+
+class Job:
+    """One call of the core that waits for, or runs on, a prediction thread.
+
+    The front waits for `reply`, woken by `on_done`, and asks `overdue` when its timer rings.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[], Reply],
+        on_done: Callable[[], None],
+        gate: ProductionBackpressure,
+        limits: Limits,
+    ) -> None:
+        self._call = call
+        self._on_done = on_done
+        self._gate = gate
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._context: Context = copy_context()
+        self._submitted = time.monotonic()
+        self._stage = Stage.WAITING
+        self.reply: Reply | None = None
+
+    def patience(self) -> float:
+        """Seconds until `overdue` is worth asking for the first time."""
+        return min(self._limits.queue_timeout, self._limits.deadline)
+
+    def overdue(self) -> float:
+        """Seconds that the front may still wait, now that its timer rang.
+
+        Raises Overloaded when the job has waited too long in line, and DeadlineExceeded when it
+        runs too long. It never starts after the first; after the second its thread, and so its
+        slot, stays taken until the model returns.
+        """
+        waited = time.monotonic() - self._submitted
+        with self._lock:
+            if self._stage is Stage.DONE:
+                return 0.0
+            left = self._limits.deadline - waited
+            if self._stage is Stage.WAITING:
+                left = min(left, self._limits.queue_timeout - waited)
+            if left > 0:
+                return left
+            was_waiting = self._stage is Stage.WAITING
+            self._stage = Stage.ABANDONED
+        if was_waiting:
+            self._gate.leave(timed_out=True)
+            raise Overloaded(
+                f"the request waited {waited:.0f} s for its turn; try again later",
+                RETRY_AFTER_WAITING,
+            )
+        raise DeadlineExceeded(
+            f"the model did not answer within {self._limits.deadline:g} s "
+            "(DRUM_CLIENT_REQUEST_TIMEOUT)"
+        )
+
+    def abandon(self) -> None:
+        """Nobody waits any more: a job in line never starts, a running one is ignored."""
+        with self._lock:
+            was_waiting = self._stage is Stage.WAITING
+            if self._stage is not Stage.DONE:
+                self._stage = Stage.ABANDONED
+        if was_waiting:
+            self._gate.leave()
+
+    def run(self) -> None:
+        """Run in the calling thread, a streamed body to its end included."""
+        with self._lock:
+            if self._stage is not Stage.WAITING:
+                return
+            self._stage = Stage.RUNNING
+        self._gate.start()
+        try:
+            self._context.run(self._run)
+        finally:
+            self._gate.finish()
+
+    def _run(self) -> None:
+        reply = self._call()
+        buffer: StreamBuffer | None = None
+        if reply.stream is not None:
+            source = reply.stream
+            buffer = StreamBuffer(self._limits.deadline)
+            reply = reply.streaming(buffer)
+        with self._lock:
+            abandoned = self._stage is Stage.ABANDONED
+            self._stage = Stage.DONE
+        if abandoned:
+            if buffer is not None:
+                buffer.close()
+                buffer.pump(source)
+            return
+        self.reply = reply
+        self._on_done()
+        if buffer is not None:
+            buffer.pump(source)
+
+
+class Limits:
+    """How long a job may wait and run, in seconds; 0 means no limit."""
+
+    def __init__(self, queue_timeout: float, deadline: float) -> None:
+        self.queue_timeout = queue_timeout or FOREVER
+        self.deadline = deadline or FOREVER
+
+
+class PredictionThreads:
+    """`count` threads that take jobs in the order in which they came.
+
+    The first thread runs `prepare` (loading the model) before anything else, so that frameworks
+    bound to one thread are loaded and used by the same one; jobs wait until that is done.
+    """
+
+    def __init__(self, count: int, gate: ProductionBackpressure) -> None:
+        self._gate = gate
+        self._jobs: deque[Job] = deque()
+        self._ready = threading.Condition()
+        self._open = False
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"prediction-{number}", daemon=True)
+            for number in range(count)
+        ]
+
+    def start(self, prepare: Callable[[], None]) -> None:
+        """Start all threads, the first with `prepare`."""
+        first, *others = self._threads
+        loader = threading.Thread(
+            target=self._prepare_and_work, args=(prepare,), name=first.name, daemon=True
+        )
+        self._threads[0] = loader
+        for thread in (loader, *others):
+            thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Put `job` in line; Overloaded when the line is full."""
+        self._gate.admit()
+        with self._ready:
+            self._jobs.append(job)
+            self._ready.notify()
+
+    def stop(self, timeout: float) -> None:
+        """Take no further job and wait for the running ones."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify_all()
+        end = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(max(end - time.monotonic(), 0))
+
+    def _prepare_and_work(self, prepare: Callable[[], None]) -> None:
+        prepare()
+        with self._ready:
+            self._open = True
+            self._ready.notify_all()
+        self._work()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job.run()
+            except Exception:
+                # a bug of this program; the thread must live on for the next request
+                logger.exception("a prediction job failed outside the model")
+
+    def _next(self) -> Job | None:
+        with self._ready:
+            while not self._stopping and not (self._open and self._jobs):
+                self._ready.wait()
+            return None if self._stopping else self._jobs.popleft()

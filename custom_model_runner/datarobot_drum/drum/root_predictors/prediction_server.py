@@ -1,0 +1,304 @@
+"""The prediction server: routes in, replies out. Fronts carry bytes to it and from it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from datarobot_drum.drum.errors import (
+    INTERNAL_ERROR,
+    DrumError,
+    HookError,
+    MethodNotAllowed,
+    NotFound,
+    StartupError,
+    user_error_status,
+)
+from datarobot_drum.drum.exceptions import BaseCustomUserError
+from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.stats import Timings
+from datarobot_drum.drum.payloads import status_json
+from datarobot_drum.drum.payloads.platform import DeploymentConfig
+from datarobot_drum.drum.resource_monitor import ResourceMonitor
+from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
+from datarobot_drum.drum.root_predictors.predict_mixin import (
+    BrokenJson,
+    PredictMixin,
+    RequestAdapter,
+)
+from datarobot_drum.drum.root_predictors.probes import (
+    DirectAccessUnsupported,
+    ProbesMixin,
+    State,
+)
+from datarobot_drum.drum.root_predictors.replies import Reply
+from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.predictors import Model
+
+logger = logging.getLogger("drum.server")
+
+USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
+#: answered even when the model could not be loaded
+PROBES = frozenset({"livez", "readyz", "startupz"})
+
+
+class FlaskRoutes(Protocol):
+    """What is needed of a Flask blueprint."""
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Any = None,
+        provide_automatic_options: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Register one path."""
+
+
+class FastAPIRoutes(Protocol):
+    """What is needed of a FastAPI router."""
+
+    def add_route(
+        self,
+        path: str,
+        endpoint: Any,
+        methods: Any = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+    ) -> None:
+        """Register one path."""
+
+
+class PredictionServer(PredictMixin, ProbesMixin):
+    """One worker's model, state and operations.
+
+    It is built before the model is loaded, so that fronts can register routes and answer probes
+    meanwhile; `load` makes it ready, or failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        server_name: str = "flask",
+        executor_workers: int = 1,
+        queue_depth: int = 100,
+        queue_timeout: float = 30,
+        request_timeout: float = 600,
+        show_perf: bool = False,
+        prefix: str = "",
+        max_body: int = 0,
+    ) -> None:
+        self.server_name = server_name
+        self.show_perf = show_perf
+        self.prefix = prefix
+        self.max_body = max_body
+        self.state = State.STARTING
+        self.failure: StartupError | None = None
+        self.deployment: DeploymentConfig | None = None
+        self.timings = Timings()
+        self.monitor = ResourceMonitor()
+        self.gate = ProductionBackpressure(executor_workers, queue_depth)
+        self.threads = PredictionThreads(executor_workers, self.gate)
+        self.limits = Limits(queue_timeout, request_timeout)
+        self._loaded = threading.Condition()
+        self._when_loaded: list[Callable[[], None]] = []
+
+    def load(self, build: Callable[[], tuple[Model, DeploymentConfig | None]]) -> None:
+        """Run `build` and become ready; an error makes the state failed and is kept."""
+        try:
+            self.model, self.deployment = build()
+        except (Exception, SystemExit) as error:
+            self.fail(error)
+        else:
+            self._become(State.READY)
+
+    def fail(self, error: BaseException) -> None:
+        """There is no model and will be none: every route but `/livez` tells `error`."""
+        logger.error("the model could not be loaded: %s", error, exc_info=error)
+        # whatever went wrong, clients see status 513
+        self.failure = StartupError(str(error) or repr(error))
+        self._become(State.FAILED)
+
+    def drain(self) -> None:
+        """Tell probes that no new requests are wanted."""
+        if self.state is State.READY:
+            self.state = State.DRAINING
+
+    def terminate(self) -> None:
+        """Let go of the model."""
+        if self.state in (State.READY, State.DRAINING):
+            self.model.terminate()
+
+    def _become(self, state: State) -> None:
+        with self._loaded:
+            self.state = state
+            waiting, self._when_loaded = self._when_loaded, []
+            self._loaded.notify_all()
+        for notify in waiting:
+            notify()
+
+    def wait_until_loaded(self, timeout: float) -> bool:
+        """Block until loading has ended, well or badly."""
+        with self._loaded:
+            return self._loaded.wait_for(lambda: self.state is not State.STARTING, timeout)
+
+    def when_loaded(self, notify: Callable[[], None]) -> None:
+        """Call `notify` when loading has ended; at once if it has."""
+        with self._loaded:
+            if self.state is State.STARTING:
+                self._when_loaded.append(notify)
+                return
+        notify()
+
+    def routes(self) -> Iterable[tuple[str, Route]]:
+        """Every path with its prefix, and its route."""
+        for route in ROUTES:
+            for path in route.all_paths:
+                yield self.prefix + path, route
+        if self.prefix:
+            ping = next(route for route in ROUTES if "/" in route.paths)
+            yield self.prefix, ping
+
+    def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
+        """Register every path on a Flask blueprint; `view` makes the function of a route."""
+        views = {route.name: view(route) for route in ROUTES}
+        for path, route in self.routes():
+            flask_path = path.replace("{subpath}", "<path:subpath>")
+            blueprint.add_url_rule(
+                flask_path,
+                endpoint=route.name,
+                view_func=views[route.name],
+                methods=route.allowed,
+                provide_automatic_options=False,
+            )
+
+    def _materialize_fastapi(self, router: FastAPIRoutes, endpoint: Callable[[Route], Any]) -> None:
+        """Register every path on a FastAPI router; `endpoint` makes the ASGI app of a route.
+
+        It answers all methods itself, so that 405 and OPTIONS are the core's on every server.
+        """
+        for path, route in self.routes():
+            asgi_path = path.replace("{subpath}", "{subpath:path}")
+            router.add_route(
+                asgi_path or "/", endpoint(route), name=route.name, include_in_schema=False
+            )
+
+    def handle(self, route: Route, request: RequestAdapter) -> Reply:
+        """Answer one request; never raises. Model routes belong on a prediction thread."""
+        started = time.monotonic()
+        try:
+            if route.kind in (Kind.MODEL, Kind.STATUS) or self.failure is not None:
+                self._check_state(route)
+            operation: Callable[[RequestAdapter], Reply] = getattr(self, route.operation)
+            reply = operation(request)
+        except BaseCustomUserError as error:
+            reply = self._user_error(error)
+        except DrumError as error:
+            reply = self.error_reply(error)
+        except SystemExit as error:
+            # model code must not end the server: the next request is someone else's
+            reply = self.error_reply(HookError(f"model code called sys.exit({error.code!r})"))
+        except Exception:
+            reply = self.internal_error()
+        finally:
+            request.close()
+        if route.kind is Kind.MODEL:
+            self.timings.add(time.monotonic() - started)
+        if reply.status >= 400:
+            logger.info(
+                "API [%s %s] request time: %.3f sec, request_id: %s",
+                request.method,
+                request.path,
+                time.monotonic() - started,
+                request_id.get(),
+            )
+        return reply
+
+    def _check_state(self, route: Route) -> None:
+        if route.name in PROBES:
+            return
+        error = self.unavailable()
+        if error is not None and self.state is not State.DRAINING:
+            raise error
+
+    def error_reply(self, error: DrumError) -> Reply:
+        """The answer that tells of `error`; the log gets the traceback of its cause, once."""
+        if error.__cause__ is not None and error.status >= INTERNAL_ERROR:
+            logger.error("%s", error, exc_info=error.__cause__)
+        else:
+            logger.info("%s: %s", type(error).__name__, error)
+        if isinstance(error, BrokenJson):
+            body: dict[str, Any] = {"error": str(error)}
+        elif isinstance(error, DirectAccessUnsupported):
+            body = {"message": str(error)}
+        else:
+            body = {"message": f"ERROR: {error}", **error.fields}
+        retry = error.retry_after
+        headers = () if retry is None else (("Retry-After", str(retry)),)
+        return Reply(error.status, status_json(body), headers=headers)
+
+    def _user_error(self, error: BaseCustomUserError) -> Reply:
+        logger.info("user's HTTP error: %s", error)
+        body = status_json({"message": str(error.message)})
+        return Reply(user_error_status(error), body, headers=(USER_ERROR_HEADER,))
+
+    def internal_error(self) -> Reply:
+        """The answer to a bug, of this program or of an extension; called in an except block."""
+        # the text may hold anything, so the client gets only the id
+        logger.exception("internal error")
+        return Reply(
+            INTERNAL_ERROR,
+            status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
+        )
+
+    def options(self, route: Route) -> Reply:
+        """The answer to OPTIONS."""
+        return Reply(
+            content_type="text/html; charset=utf-8", headers=(("Allow", ", ".join(route.allowed)),)
+        )
+
+    def unmatched(self, status: int, allowed: Iterable[str] = ()) -> Reply:
+        """The answer to a path that is not there (404), or not for this method (405)."""
+        if status == MethodNotAllowed.status:
+            methods = ", ".join(sorted(allowed))
+            reply = self.error_reply(MethodNotAllowed(f"method not allowed; use one of {methods}"))
+            return Reply(reply.status, reply.body, headers=(("Allow", methods),))
+        return self.error_reply(NotFound("no such path; see the documentation for the routes"))
+
+    def submit(
+        self, route: Route, request: RequestAdapter, on_done: Callable[[], None]
+    ) -> Job:
+        """Put a model route's request in line for a prediction thread.
+
+        Raises Overloaded when the line is full.
+        """
+        job = Job(lambda: self.handle(route, request), on_done, self.gate, self.limits)
+        self.threads.submit(job)
+        return job
+
+    def call(self, route: Route, request: RequestAdapter) -> Reply:
+        """Answer one request from a front with threads, which may block."""
+        if route.kind is Kind.MODEL:
+            return self._call_model(route, request)
+        if route.kind is Kind.STATUS:
+            self.wait_until_loaded(self.limits.queue_timeout)
+        return self.handle(route, request)
+
+    def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
+        done = threading.Event()
+        try:
+            job = self.submit(route, request, done.set)
+            left = job.patience()
+            while not done.wait(left):
+                left = job.overdue()
+        except DrumError as error:
+            return self.error_reply(error)
+        assert job.reply is not None  # noqa: S101  # set before `done`
+        return job.reply

@@ -1,0 +1,124 @@
+"""Answers about the server itself: probes, info, capabilities, stats."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum import __version__
+from datarobot_drum.drum.errors import DrumError, MalformedRequest, NotReady, StartupError
+from datarobot_drum.drum.observability.stats import Timings
+from datarobot_drum.drum.payloads import status_json
+from datarobot_drum.drum.resource_monitor import ResourceMonitor
+from datarobot_drum.drum.root_predictors.replies import Reply
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.predictors import Model
+    from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+    from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
+
+OK = b'{"message":"OK"}\n'
+#: the reference lists these for every Python model, whatever else is read
+PAYLOAD_FORMATS = {"csv": None, "mtx": None}
+
+
+class State(Enum):
+    """Where a worker is in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+class DirectAccessUnsupported(MalformedRequest):
+    """There is no inference server behind this model; clients know the text without prefix."""
+
+
+class ProbesMixin:
+    """The operations of the probe and status routes; the host sets the attributes."""
+
+    model: Model
+    state: State
+    failure: StartupError | None
+    server_name: str
+    show_perf: bool
+    timings: Timings
+    monitor: ResourceMonitor
+    gate: ProductionBackpressure
+
+    def unavailable(self) -> DrumError | None:
+        """Why model routes cannot be answered now, if so."""
+        if self.state is State.READY:
+            return None
+        if self.failure is not None:
+            return self.failure
+        if self.state is State.DRAINING:
+            return NotReady("the server is shutting down; try another one")
+        return NotReady("the model is still loading; try again later")
+
+    def ping(self, request: RequestAdapter) -> Reply:
+        """200 once the model is there."""
+        return Reply(body=OK)
+
+    def health(self, request: RequestAdapter) -> Reply:
+        """200 once the model is there, 503 before, 513 when it could not be loaded."""
+        error = self.unavailable()
+        if error is not None:
+            raise error
+        return Reply(body=OK)
+
+    def livez(self, request: RequestAdapter) -> Reply:
+        """200 as long as the worker answers at all."""
+        return Reply(body=b'{"status":"alive"}\n')
+
+    def readyz(self, request: RequestAdapter) -> Reply:
+        """200 when requests are welcome; 503 with the state otherwise."""
+        return self._probe(self.state is State.READY)
+
+    def startupz(self, request: RequestAdapter) -> Reply:
+        """200 from the moment the model was loaded."""
+        return self._probe(self.state in (State.READY, State.DRAINING))
+
+    def _probe(self, good: bool) -> Reply:
+        facts: dict[str, Any] = {"status": self.state.value}
+        if self.failure is not None:
+            facts["message"] = f"ERROR: {self.failure}"
+        return Reply(status=200 if good else 503, body=status_json(facts))
+
+    def info(self, request: RequestAdapter) -> Reply:
+        """What model and server this is."""
+        facts = self.model.info()
+        facts |= {"drumVersion": __version__, "drumServer": self.server_name}
+        return Reply(body=status_json(facts))
+
+    def capabilities(self, request: RequestAdapter) -> Reply:
+        """Payload formats and methods."""
+        return Reply(
+            body=status_json(
+                {
+                    "supported_payload_formats": PAYLOAD_FORMATS,
+                    "supported_methods": {"chat": self.model.can_chat},
+                }
+            )
+        )
+
+    def stats(self, request: RequestAdapter) -> Reply:
+        """Memory, timings since the last call (with `--show-perf`), and the queue."""
+        process = self.monitor.process_info()
+        nothing = dict.fromkeys(("min", "max", "avg", "total"))
+        facts = {
+            "drum_info": [process],
+            "mem_info": self.monitor.memory_info(process["mem"]),
+            "time_info": {
+                "run_predictor_total": self.timings.take() if self.show_perf else nothing
+            },
+            "server": {"state": self.state.value, "queue": self.gate.figures()},
+        }
+        return Reply(body=status_json(facts))
+
+    def forward_request(self, request: RequestAdapter) -> Reply:
+        """No model of this version has an inference server behind it."""
+        raise DirectAccessUnsupported(
+            "This endpoint is only supported by OpenAI based predictors"
+        )

@@ -1,0 +1,46 @@
+"""Starts the chosen server type; each front is imported only when it is the one."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.model_folder import extension_names
+from datarobot_drum.drum.server_choice import _get_server_type
+from datarobot_drum.drum.settings import ServeSpec, Settings
+
+logger = logging.getLogger("drum.server")
+
+#: app factories that users import from here, and the fronts that define them
+_FACTORIES = {
+    "create_flask_app": "datarobot_drum.drum.flask.app",
+    "get_flask_app": "datarobot_drum.drum.flask.app",
+    "create_fastapi_app": "datarobot_drum.drum.fastapi.app",
+    "get_fastapi_app": "datarobot_drum.drum.fastapi.app",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The app factories of the fronts, imported when they are first asked for."""
+    if name not in _FACTORIES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_FACTORIES[name]), name)
+
+
+def run_server(spec: ServeSpec, settings: Settings) -> int:
+    """Serve until told to stop; the exit code (the production servers replace this process)."""
+    server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
+    logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
+    if server_type is ServerType.FLASK:
+        from datarobot_drum.drum.flask.run_flask import run
+
+        return run(spec, settings)
+    from datarobot_drum.drum.gunicorn import run_gunicorn
+
+    if server_type is ServerType.GUNICORN:
+        return run_gunicorn.main_gunicorn(spec)
+    from datarobot_drum.drum.fastapi.run_uvicorn import main_uvicorn
+
+    return main_uvicorn(spec, run_gunicorn.exec_arbiter)

@@ -1,0 +1,69 @@
+"""The settings as rows, from which the reference page is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal, get_origin
+
+from pydantic.fields import FieldInfo
+
+from datarobot_drum.drum.settings.loading import source_of
+from datarobot_drum.drum.settings.ranges import describe_range, plain_type
+from datarobot_drum.drum.settings.table import Settings
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting as an operator sees it.
+
+    `parameter` is the first name to look for; `aliases` are the other sources, the command
+    line's option among them.
+    """
+
+    name: str
+    parameter: str
+    aliases: tuple[str, ...]
+    type: str
+    range: str
+    default: str
+    doc: str
+
+
+def setting_rows() -> list[SettingRow]:
+    """Every setting, in the order of the table."""
+    return [_row(name, field) for name, field in Settings.model_fields.items()]
+
+
+def _row(name: str, field: FieldInfo) -> SettingRow:
+    source = source_of(field)
+    sources = [source.name, source.option, *source.aliases, source.env]
+    parameter, *others = [text for text in sources if text is not None]
+    return SettingRow(
+        name=name,
+        parameter=parameter,
+        aliases=tuple(others),
+        type=_type_word(plain_type(field.annotation)),
+        range=describe_range(field),
+        default=_default_word(field.default),
+        doc=field.description or "",
+    )
+
+
+def _type_word(kind: Any) -> str:
+    if kind in (bool, int, float):
+        return str(kind.__name__)
+    is_choice = get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, Enum))
+    return "choice" if is_choice else "text" if kind is str else "list"
+
+
+def _default_word(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return (
+        ""
+        if default is None
+        else str(default).lower()
+        if default in (True, False)
+        else str(default)
+    )

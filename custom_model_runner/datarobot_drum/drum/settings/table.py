@@ -1,0 +1,267 @@
+"""The table of settings: type, range, default, source and meaning of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from datarobot_drum.drum import enum as names
+from datarobot_drum.drum.errors import UsageError
+from datarobot_drum.drum.settings import checks
+from datarobot_drum.drum.settings.loading import load_model
+from datarobot_drum.drum.settings.sources import FromParam
+
+GIBIBYTE = 1 << 30
+
+Names = Annotated[tuple[str, ...], BeforeValidator(checks.comma_list)]
+ReadableFile = Annotated[str, AfterValidator(checks.readable_file)]
+LogLevel = Literal["trace", "debug", "info", "warning", "error", "critical"]
+
+
+class Settings(BaseModel):
+    """What an operator can tune, checked; `load` reads it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    server_type: Annotated[
+        names.ServerType | None,
+        BeforeValidator(checks.server_type),
+        FromParam(names.DRUM_SERVER_TYPE, option="--server-type", stops_on="anything"),
+    ] = None
+    """Which server answers; without it the default server of this release."""
+
+    workers: Annotated[
+        int,
+        Field(ge=1, le=199),
+        FromParam(
+            "CUSTOM_MODEL_WORKERS",
+            env="MAX_WORKERS",
+            option="--max-workers",
+            beats_option=True,
+            stops_on="text",
+        ),
+    ] = 1
+    """Worker processes; each loads the model."""
+
+    request_timeout: Annotated[
+        float, Field(ge=0, le=3600), FromParam(names.DRUM_CLIENT_REQUEST_TIMEOUT)
+    ] = 600
+    """Seconds until a request is answered with 504; 0 is no limit."""
+
+    max_upload_size: Annotated[
+        int, Field(ge=0), FromParam(names.DRUM_FASTAPI_MAX_UPLOAD_SIZE, stops_on="anything")
+    ] = GIBIBYTE
+    """Bytes that a request body may have on every server; 0 is no limit."""
+
+    executor_workers: Annotated[
+        int, Field(ge=1, le=64), FromParam(names.DRUM_FASTAPI_EXECUTOR_WORKERS)
+    ] = 1
+    """Threads of a FastAPI worker that run hooks; above 1 the model must be thread-safe."""
+
+    queue_depth: Annotated[
+        int,
+        Field(ge=0, le=10_000),
+        FromParam(names.DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH, "DRUM_MAX_QUEUE_DEPTH"),
+    ] = 100
+    """Requests of one worker that may wait for a hook; more are answered with 503 at once."""
+
+    queue_timeout: Annotated[
+        float,
+        Field(gt=0, le=3600),
+        FromParam(names.DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT, "DRUM_BACKPRESSURE_TIMEOUT"),
+    ] = 30
+    """Seconds that a request may wait for a hook before it is answered with 503."""
+
+    max_async_requests: Annotated[
+        int, Field(ge=1, le=10_000), FromParam("DRUM_MAX_CONCURRENT_REQUESTS")
+    ] = 100
+    """Requests of one worker that may be inside `async def` hooks at the same time."""
+
+    backlog: Annotated[int, Field(ge=1, le=10_000), FromParam(names.DRUM_WEBSERVER_BACKLOG)] = 2048
+    """Connections that may wait to be accepted."""
+
+    keep_alive: Annotated[
+        int,
+        Field(ge=0, le=3600),
+        FromParam(names.DRUM_UVICORN_KEEP_ALIVE, "DRUM_GUNICORN_KEEP_ALIVE"),
+    ] = 75
+    """Seconds that an idle connection stays open; 0 closes after each answer."""
+
+    graceful_timeout: Annotated[
+        int,
+        Field(ge=1, le=3600),
+        FromParam(names.DRUM_UVICORN_GRACEFUL_TIMEOUT, "DRUM_GUNICORN_GRACEFUL_TIMEOUT"),
+    ] = 299
+    """Seconds that running requests have to end when a worker stops."""
+
+    max_requests: Annotated[
+        int,
+        Field(ge=0, le=100_000),
+        FromParam(names.DRUM_UVICORN_MAX_REQUESTS, "DRUM_GUNICORN_MAX_REQUESTS"),
+    ] = 0
+    """Requests after which a worker is replaced; 0 is never."""
+
+    max_requests_jitter: Annotated[
+        int,
+        Field(ge=0, le=100_000),
+        FromParam("DRUM_UVICORN_MAX_REQUESTS_JITTER", "DRUM_GUNICORN_MAX_REQUESTS_JITTER"),
+    ] = 0
+    """So many requests at most are added to `max_requests`, at random for each worker."""
+
+    gunicorn_worker_class: Annotated[
+        Literal["gthread", "sync", "gevent"],
+        BeforeValidator(checks.lower),
+        FromParam(names.DRUM_GUNICORN_WORKER_CLASS),
+    ] = "gthread"
+    """Kind of Gunicorn worker; predictions run one at a time in each kind."""
+
+    gunicorn_threads: Annotated[
+        int, Field(ge=1, le=1000), FromParam(names.DRUM_GUNICORN_THREADS)
+    ] = 8
+    """Connections that one `gthread` worker reads and answers at the same time."""
+
+    worker_connections: Annotated[
+        int, Field(ge=1, le=10_000), FromParam("DRUM_WORKER_CONNECTIONS")
+    ] = 1000
+    """Connections of one `gthread` or `gevent` worker."""
+
+    header_timeout: Annotated[
+        float, Field(ge=0, le=3600), FromParam("DRUM_UVICORN_HEADER_TIMEOUT")
+    ] = 10
+    """Seconds that a client has to send the head of a request; 0 is no limit."""
+
+    uvicorn_loop: Annotated[
+        Literal["auto", "asyncio", "uvloop"],
+        BeforeValidator(checks.lower),
+        FromParam(names.DRUM_UVICORN_LOOP),
+    ] = "auto"
+    """Event loop of the FastAPI server; `auto` takes uvloop where it is installed."""
+
+    server_log_level: Annotated[
+        LogLevel,
+        BeforeValidator(checks.lower),
+        FromParam(names.DRUM_UVICORN_LOG_LEVEL, "DRUM_GUNICORN_LOG_LEVEL"),
+    ] = "info"
+    """Log level of the server itself, not of this program."""
+
+    enable_docs: Annotated[bool, FromParam(names.DRUM_FASTAPI_ENABLE_DOCS)] = False
+    """Serve `/docs`, `/redoc` and `/openapi.json` on the FastAPI server."""
+
+    cors_enabled: Annotated[bool, FromParam(names.DRUM_CORS_ENABLED, stops_on="anything")] = False
+    """Let web pages of `cors_origins` call the server, always without credentials."""
+
+    cors_origins: Annotated[
+        Names,
+        AfterValidator(checks.origins),
+        FromParam(names.DRUM_CORS_ORIGINS, stops_on="anything"),
+    ] = ()
+    """Origins, separated by commas, or `*`."""
+
+    cors_methods: Annotated[
+        Names,
+        AfterValidator(checks.tokens),
+        AfterValidator(checks.upper),
+        FromParam("DRUM_CORS_METHODS", stops_on="anything"),
+    ] = ("GET", "POST", "OPTIONS")
+    """Methods that a web page may use."""
+
+    cors_headers: Annotated[
+        Names,
+        AfterValidator(checks.tokens),
+        FromParam("DRUM_CORS_HEADERS", stops_on="anything"),
+    ] = ("Authorization", "Content-Type")
+    """Request headers that a web page may send."""
+
+    ssl_certfile: Annotated[
+        ReadableFile | None, FromParam(names.DRUM_SSL_CERTFILE, stops_on="anything")
+    ] = None
+    """Certificate chain in PEM form; it turns TLS on."""
+
+    ssl_keyfile: Annotated[
+        ReadableFile | None, FromParam(names.DRUM_SSL_KEYFILE, stops_on="anything")
+    ] = None
+    """Private key in PEM form; without it the key is in the certificate's file."""
+
+    ssl_keyfile_password: Annotated[
+        str | None,
+        Field(repr=False, exclude=True),
+        FromParam(names.DRUM_SSL_KEYFILE_PASSWORD, stops_on="anything"),
+    ] = None
+    """Password of the private key; never shown, never on a command line."""
+
+    ssl_ca_certs: Annotated[
+        ReadableFile | None, FromParam("DRUM_SSL_CA_CERTS", stops_on="anything")
+    ] = None
+    """Certificates that client certificates are checked against."""
+
+    ssl_cert_reqs: Annotated[
+        int, Field(ge=0, le=2), FromParam("DRUM_SSL_CERT_REQS", stops_on="anything")
+    ] = 0
+    """Client certificates: 0 not asked for, 1 checked if sent, 2 required."""
+
+    url_prefix: Annotated[
+        str,
+        BeforeValidator(checks.url_prefix),
+        FromParam(None, env="URL_PREFIX", stops_on="anything"),
+    ] = ""
+    """Path under which every route is served, such as `/models/a`."""
+
+    target_name: Annotated[str | None, FromParam(None, env="TARGET_NAME")] = None
+    """Column of the answer that holds the text; text targets need it here or in the metadata."""
+
+    llm_id: Annotated[str | None, FromParam("LLM_ID")] = None
+    """Model name that `/models` lists where the model folder has no hook for it."""
+
+    legacy_label_order: Annotated[bool, FromParam(names.DRUM_LEGACY_LABEL_ORDER)] = False
+    """Read arrays without label names as DRUM 1.18 does, positive class first."""
+
+    ignore_server_extensions: Annotated[bool, FromParam(names.DRUM_IGNORE_SERVER_EXTENSIONS)] = (
+        False
+    )
+    """Start although the folder's extension file is for another server and is not loaded."""
+
+    check_row_count: Annotated[bool, FromParam("DRUM_CHECK_ROW_COUNT")] = True
+    """Refuse predictions that have not one row for each row of the input."""
+
+    otel_disabled: Annotated[bool, FromParam("OTEL_SDK_DISABLED")] = False
+    """Send no traces, metrics and logs to a collector."""
+
+    score_chunk_rows: Annotated[
+        int, Field(ge=1, le=100_000_000), FromParam("DRUM_SCORE_CHUNK_ROWS")
+    ] = 100_000
+    """Rows that `drum score` reads, predicts and writes at a time."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Settings:
+        if self.cors_enabled and not self.cors_origins:
+            raise UsageError(
+                "DRUM_CORS_ENABLED needs DRUM_CORS_ORIGINS: list the origins, or use *"
+            )
+        if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
+            raise UsageError("TLS needs DRUM_SSL_CERTFILE: give the path of the certificate")
+        if self.ssl_cert_reqs and self.ssl_ca_certs is None:
+            raise UsageError(
+                "DRUM_SSL_CERT_REQS needs DRUM_SSL_CA_CERTS: give the path of a CA file"
+            )
+        return self
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Read every setting; an override that is None does not count.
+
+        UsageError where a value makes a start impossible; a bad value of any other setting is
+        logged and replaced by its default.
+        """
+        return load_model(cls, os.environ if environ is None else environ, overrides)

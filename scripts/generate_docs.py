@@ -1,0 +1,162 @@
+"""Write docs/reference from the tables in the code, or with --check tell which page is stale."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from datarobot_drum.drum import errors
+from datarobot_drum.drum.enum import TargetType
+from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
+from datarobot_drum.drum.root_predictors.routes import ROUTES
+from datarobot_drum.drum.settings import setting_rows
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by scripts/docs from the code; changes made here are lost. -->"
+
+
+def page(title: str, intro: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """One Markdown page with one table."""
+    table = [_row(header), _row(["---"] * len(header)), *map(_row, rows)]
+    return "\n".join([f"# {title}", "", NOTE, "", intro, "", *table, ""])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+
+
+def code(words: Iterable[object]) -> str:
+    """Words as inline code, with commas between them."""
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def settings_page() -> str:
+    """Every setting, with its sources, range and default."""
+    intro = (
+        "Names are looked for from left to right, each first as the runtime parameter\n"
+        "`MLOPS_RUNTIME_PARAM_<name>`, then as the environment variable `<name>`; the first\n"
+        "value counts. An option of the command line (`--...`) comes before them all; only\n"
+        "`CUSTOM_MODEL_WORKERS` comes before `--max-workers`."
+    )
+    rows = [
+        (code([r.parameter]), code(r.aliases), r.type, r.range, code(r.default.split()), r.doc)
+        for r in setting_rows()
+    ]
+    header = ("Parameter", "Other names", "Type", "Range", "Default", "What it does")
+    return page("Settings", intro, header, rows)
+
+
+def routes_page() -> str:
+    """Every route of the HTTP API."""
+    intro = "The same on every server type; each path is answered with and without its last slash."
+    rows = [(code(r.methods), code(r.paths), code([r.operation]), r.doc) for r in ROUTES]
+    return page("Routes", intro, ("Methods", "Paths", "Operation", "What it does"), rows)
+
+
+def hooks_page() -> str:
+    """Every function that `custom.py` may define."""
+    intro = (
+        "Functions that `custom.py` may define. Arguments are passed by position, whatever their\n"
+        "names; those after `*` by keyword, if the function accepts them."
+    )
+    rows = [(f"`{_signature(hook)}`", _targets(hook), hook.doc) for hook in HOOKS]
+    return page("Hooks", intro, ("Hook", "Target types", "What it does"), rows)
+
+
+def _signature(hook: Hook) -> str:
+    needed = len(hook.positional) - hook.optional
+    arguments = [
+        name if place < needed else f"[{name}]" for place, name in enumerate(hook.positional)
+    ]
+    return f"{hook.name}({', '.join([*arguments, *(['*', *hook.extras] if hook.extras else [])])})"
+
+
+def _targets(hook: Hook) -> str:
+    if hook.targets == ALL_TARGETS:
+        return "all"
+    missing = ALL_TARGETS - hook.targets
+    if len(missing) < len(hook.targets):
+        return f"all but {_names(missing)}"
+    return _names(hook.targets)
+
+
+def _names(targets: Iterable[TargetType]) -> str:
+    return code(sorted(target.value for target in targets))
+
+
+def errors_page() -> str:
+    """Every error, with the status of an answer and the exit code of a command."""
+    intro = (
+        'An error\'s answer is `{"message": "ERROR: ..."}`; chat routes answer with the error\n'
+        "object of OpenAI. A command prints one line and ends with the exit code."
+    )
+    rows = [
+        (
+            code([e.__name__]),
+            str(e.status),
+            _retry_after(e),
+            str(e.exit_code),
+            inspect.getdoc(e) or "",
+        )
+        for e in error_classes()
+    ]
+    header = ("Error", "HTTP status", "`Retry-After`", "Exit code", "When")
+    return page("Errors", intro, header, rows)
+
+
+def _summary(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").partition("\n\n")[0]
+
+
+def error_classes() -> list[type[errors.DrumError]]:
+    """The tree of errors in the order of its module."""
+    classes = [value for value in vars(errors).values() if inspect.isclass(value)]
+    return [cls for cls in classes if issubclass(cls, errors.DrumError)]
+
+
+def _retry_after(cls: type[errors.DrumError]) -> str:
+    return "" if cls.retry_after is None else f"{cls.retry_after} s"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "routes.md": routes_page,
+    "hooks.md": hooks_page,
+    "errors.md": errors_page,
+}
+
+
+def stale_pages(folder: Path) -> list[str]:
+    """Names of the pages that differ from what the code says."""
+    return [name for name, make in PAGES.items() if _read(folder / name) != make()]
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def write_pages(folder: Path) -> None:
+    """Write all pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        (folder / name).write_text(make(), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or check them; the exit code is 1 when one is stale."""
+    if arguments not in ([], ["--check"]):
+        print("usage: scripts/docs [--check]", file=sys.stderr)
+        return 2
+    if not arguments:
+        write_pages(FOLDER)
+        return 0
+    stale = stale_pages(FOLDER)
+    for name in stale:
+        print(f"docs/reference/{name} is stale; run scripts/docs", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,224 @@
+"""Fixtures that run `drum` as its users do: as a process, on a port, with nothing inherited."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "model_templates"
+DRUM = (sys.executable, "-m", "datarobot_drum.drum.entry_point")
+
+StartServer = Callable[..., "RunningServer"]
+ServerContext = Callable[..., AbstractContextManager["RunningServer"]]
+RunDrum = Callable[..., subprocess.CompletedProcess[str]]
+Template = Callable[[str], Path]
+
+
+@dataclass
+class RunningServer:
+    """A `drum server` process; requests never go through a proxy of the machine."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log_path: Path
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a last slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """All that it and its workers have written so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """GET, by its path."""
+        return self.client.get(path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        """POST, by its path."""
+        return self.client.post(path, **options)
+
+    def wait_until_ready(self, path: str = "/health/", timeout: float = 90) -> None:
+        """Return when `path` answers 200; fail at once when the process has ended."""
+        deadline = time.monotonic() + timeout
+        while not self.is_ready(path):
+            if self.process.poll() is not None:
+                pytest.fail(f"server ended with {self.process.returncode}:\n{self.log[-4000:]}")
+            if time.monotonic() > deadline:
+                pytest.fail(f"server not ready after {timeout} s:\n{self.log[-4000:]}")
+            time.sleep(0.1)
+
+    def is_ready(self, path: str = "/health/") -> bool:
+        """Does `path` answer 200 now?"""
+        try:
+            return self.get(path, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self, timeout: float = 20) -> int:
+        """Ask it to stop with SIGTERM and return its exit code; -9 if it had to be killed."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout)
+        # the session's id is the process's: this ends workers that outlived it, too
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.process.wait(10)
+
+
+def find_free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a process needs to start here and nothing else that this machine has set."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "PYTHONPATH" or name.startswith("COVERAGE_")
+    }
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**kept, "PATH": path, "HOME": str(home), "LANG": "C.UTF-8", **(extra or {})}
+
+
+@contextmanager
+def started_server(
+    home: Path,
+    code_dir: Path | str,
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    server_type: str | None = None,
+    cwd: Path | None = None,
+    wait: bool = True,
+) -> Iterator[RunningServer]:
+    """A server for `code_dir`; with `wait=False` it may still be starting, or have failed to."""
+    port = find_free_port()
+    chosen = ("--server-type", server_type) if server_type else ()
+    place = ("--code-dir", str(code_dir), "--address", f"127.0.0.1:{port}")
+    log_path = home / f"server-{port}.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [*DRUM, "server", *place, *chosen, *args],
+            env=clean_environment(home, env),
+            cwd=cwd or home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    server = RunningServer(process, port, log_path)
+    try:
+        if wait:
+            server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder that processes under test take for their user's home."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def running_server(home: Path) -> ServerContext:
+    """`with running_server(code_dir, *args, env=…, server_type=…, cwd=…, wait=…) as server:`."""
+
+    def run(
+        code_dir: Path | str, *args: str, **options: Any
+    ) -> AbstractContextManager[RunningServer]:
+        return started_server(home, code_dir, *args, **options)
+
+    return run
+
+
+@pytest.fixture
+def start_server(running_server: ServerContext) -> Iterator[StartServer]:
+    """As `running_server`, without a `with`: all servers stop when the test ends."""
+    with ExitStack() as servers:
+        yield lambda *args, **options: servers.enter_context(running_server(*args, **options))
+
+
+@pytest.fixture(scope="session")
+def run_drum(home: Path) -> RunDrum:
+    """Run `drum <args>` to its end and return its exit code, stdout and stderr."""
+
+    def run(
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*DRUM, *args],
+            env=clean_environment(home, env),
+            cwd=cwd or home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    return find_free_port()
+
+
+@pytest.fixture(params=["flask", "gunicorn", "fastapi"])
+def server_type(request: pytest.FixtureRequest) -> str:
+    """Each of the three server types in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """`template(name)` is a copy of that example folder, its artifact made once a session."""
+    made: dict[str, Path] = {}
+
+    def copy(name: str) -> Path:
+        if name not in made:
+            made[name] = copy_template(name, tmp_path_factory.mktemp("templates") / name)
+        return made[name]
+
+    return copy
+
+
+def copy_template(name: str, folder: Path) -> Path:
+    """Copy an example folder as it is in version control, and run its make_artifact.py."""
+    shutil.copytree(TEMPLATES / name, folder, ignore=shutil.ignore_patterns("*.pkl", "__pycache__"))
+    script = folder / "make_artifact.py"
+    if script.exists():
+        subprocess.run([sys.executable, str(script)], check=True, timeout=120)
+    return folder

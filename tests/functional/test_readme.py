@@ -1,0 +1,99 @@
+"""The README's commands, run as a reader would in a fresh checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+NOT_IN_A_CHECKOUT = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", "__pycache__", "*.pkl", "*.egg-info", ".coverage*", ".results"
+)
+
+
+def readme_command(start: str) -> str:
+    (command,) = [text.strip() for text in COMMANDS if text.startswith(start)]
+    return command
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the repository without anything that tools have left in it."""
+    return Path(shutil.copytree(ROOT, tmp_path / "opendrum", ignore=NOT_IN_A_CHECKOUT))
+
+
+@contextmanager
+def running(command: str, folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A shell command in a process group of its own, which is stopped at the end."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    pytest.fail(f"not ready:\n{log.read_text()}")
+
+
+def answer(command: str, folder: Path) -> dict:
+    """The JSON that a shell command prints."""
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_make_serve_serves_the_example_to_both_curls(checkout, tmp_path):
+    port, log = free_port(), tmp_path / "log"
+    # The environment of this test run, so that no second one is made.
+    serve = f"{readme_command('make serve')} PORT={port} VENV={sys.prefix} INSTALL=true"
+    with running(serve, checkout, log) as process:
+        wait_until_ready(port, process, log)
+        rows = (checkout / "model_templates/python3_sklearn_regression/sample.csv").read_text()
+        curl = readme_command("curl").replace(":5000", f":{port}")
+        assert len(answer(curl, checkout)["predictions"]) == len(rows.splitlines()) - 1
+        printed = re.search(r"curl .*", log.read_text())
+        assert printed, log.read_text()
+        assert answer(printed[0], checkout) == answer(curl, checkout)
+
+
+def test_make_test_checks_and_tests():
+    done = subprocess.run(
+        ["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:3] == ["scripts/install --dev", "scripts/check", "scripts/test"]

@@ -1,0 +1,121 @@
+"""Tables against the rules of `typeSchema`."""
+
+from __future__ import annotations
+
+import base64
+
+import pandas as pd
+import pytest
+
+from datarobot_drum.drum.errors import SchemaViolation
+from datarobot_drum.drum.model_folder import Requirement, check_output
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+WRONG_COUNT = (
+    "Incorrect number of columns. 2 received. However, the schema dictates that number "
+    "of columns should be EQUALS 1"
+)
+COLUMNS = {
+    "NUM": [0.5, 1.5],
+    "WHOLE": [1, 2],
+    "BOOL": [True, False],
+    "CAT": ["a", None],
+    "TXT": ["a long text with words", "another one"],
+    "IMG": [PNG, PNG],
+    "DATE": pd.to_datetime(["2030-01-01", "2030-01-02"]),
+    "OBJECT": pd.Series([[1], "a"], dtype="object"),
+    "EMPTY": pd.Series([None, None], dtype="object"),
+}
+
+
+def table(*names):
+    return pd.DataFrame({name: COLUMNS[name] for name in names})
+
+
+def sparse():
+    return pd.DataFrame({"a": pd.arrays.SparseArray([0.0, 1.0], fill_value=0.0)})
+
+
+def rule(field, condition, *values):
+    return Requirement(field, condition, values)
+
+
+@pytest.mark.parametrize(
+    ("frame", "requirement"),
+    [
+        (table("NUM", "BOOL"), rule("number_of_columns", "EQUALS", 2)),
+        (table("NUM", "WHOLE", "BOOL"), rule("data_types", "EQUALS", "NUM")),
+        (table("CAT", "TXT", "OBJECT", "EMPTY"), rule("data_types", "EQUALS", "CAT")),
+        (table("CAT"), rule("data_types", "IN", "NUM", "TXT")),
+        (table("WHOLE", "CAT"), rule("data_types", "EQUALS", "CAT")),
+        (table("NUM"), rule("data_types", "NOT_EQUALS", "CAT")),
+        (table("IMG", "DATE"), rule("data_types", "IN", "IMG", "DATE")),
+        (table("NUM"), rule("data_types", "IN", "GEO", "COUNT_DICT")),
+        (sparse(), rule("data_types", "EQUALS", "NUM")),
+        (table("CAT"), rule("contains_missing", "EQUALS", "DYNAMIC")),
+        (table("NUM"), rule("contains_missing", "EQUALS", "NEVER")),
+        (table("NUM"), rule("sparse", "EQUALS", "NEVER")),
+        (sparse(), rule("sparse", "EQUALS", "ALWAYS")),
+        (sparse(), rule("sparse", "EQUALS", "IDENTITY")),
+    ],
+)
+def test_table_that_meets_a_rule_passes(frame, requirement):
+    check_output(frame, [requirement])
+
+
+@pytest.mark.parametrize(
+    ("frame", "requirement", "fault"),
+    [
+        (
+            table("NUM", "CAT"),
+            rule("number_of_columns", "EQUALS", 1),
+            WRONG_COUNT,
+        ),
+        (
+            table("NUM", "DATE"),
+            rule("data_types", "EQUALS", "NUM"),
+            "Datatypes incorrect. Data has types: DATE, NUM, but expected EQUALS NUM",
+        ),
+        (
+            table("TXT"),
+            rule("data_types", "EQUALS", "NUM"),
+            "Datatypes incorrect. Data has types: CAT, but expected EQUALS NUM",
+        ),
+        (
+            table("NUM"),
+            rule("data_types", "EQUALS", "CAT"),
+            "Datatypes incorrect. Data has types: NUM, but expected EQUALS CAT",
+        ),
+        (
+            table("NUM"),
+            rule("data_types", "NOT_EQUALS", "NUM"),
+            "Datatypes incorrect. Data has types: NUM, but expected NOT_EQUALS NUM",
+        ),
+        (
+            table("CAT"),
+            rule("contains_missing", "EQUALS", "NEVER"),
+            "Output contains missing values, which the supplied task schema does not allow",
+        ),
+        (
+            table("NUM"),
+            rule("sparse", "EQUALS", "ALWAYS"),
+            "Dense output data found, however value is set to ALWAYS, expecting sparse",
+        ),
+        (
+            sparse(),
+            rule("sparse", "EQUALS", "NEVER"),
+            "Sparse output data found, however value is set to NEVER, expecting dense",
+        ),
+    ],
+)
+def test_table_that_breaks_a_rule_is_refused_with_the_rule(frame, requirement, fault):
+    with pytest.raises(SchemaViolation) as caught:
+        check_output(frame, [requirement])
+    assert str(caught.value) == f"schema validation failed for output:\n ['{fault}']"
+
+
+def test_every_broken_rule_is_told_and_logged(caplog):
+    rules = [rule("number_of_columns", "EQUALS", 2), rule("sparse", "EQUALS", "ALWAYS")]
+    with pytest.raises(SchemaViolation, match=r"Incorrect number of columns.*Dense output data"):
+        check_output(table("NUM"), rules)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]

@@ -1,0 +1,124 @@
+"""One command runs, and every way it can end has its exit code and its one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import textwrap
+
+import pytest
+
+from datarobot_drum.drum.main import main
+
+
+@pytest.fixture(autouse=True)
+def as_a_process(monkeypatch):
+    """Undo what a command does to its process: import path, module `custom`, log handlers."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    sys.modules.pop("custom", None)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def score(tmp_path):
+    """`score(hook body, *words)`: run `drum score` on a folder whose score hook has that body."""
+    (tmp_path / "data.csv").write_text("a\n1\n2\n")
+
+    def run(body, *words):
+        source = f"""\
+            import sys
+            from datarobot_drum import CustomHTTPError
+            def load_model(code_dir):
+                return "M"
+            def score(data, model, **kwargs):
+                {body}
+            """
+        (tmp_path / "custom.py").write_text(textwrap.dedent(source))
+        place = ["--code-dir", str(tmp_path), "--input", str(tmp_path / "data.csv")]
+        return main(["score", *place, "--target-type", "regression", *words])
+
+    return run
+
+
+def test_usage_error_is_2_and_help_is_0(capsys):
+    assert main(["score"]) == 2
+    assert main(["score", "--help"]) == 0
+    assert main(["--version"]) == 0
+    assert main([]) == 1
+
+
+@pytest.mark.parametrize("command", ["fit", "validation", "perf-test"])
+def test_command_of_a_later_version_says_so_in_one_line(command, tmp_path, capsys):
+    (tmp_path / "data.csv").touch()
+    line = [command, "-cd", str(tmp_path), "--input", str(tmp_path / "data.csv")]
+    assert main(line) == 1
+    told = capsys.readouterr()
+    assert f"ERROR drum:  `drum {command}` is not available in this version" in told.err
+    assert (told.out, told.err.count("\n")) == ("", 1)
+
+
+def test_push_and_new_are_of_a_later_version(tmp_path, capsys):
+    assert main(["push", "-cd", str(tmp_path)]) == 1
+    assert main(["new", "model", "-cd", str(tmp_path / "n"), "--language", "python"]) == 1
+    assert capsys.readouterr().err.count("is not available in this version") == 2
+
+
+def test_options_that_conflict_are_told_on_stdout(score, capsys):
+    assert score("pass", "--skip-deps-install") == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("Argument '--skip-deps-install' can only be used together")
+    assert told.err == ""
+
+
+def test_error_of_this_program_is_one_line(score, capsys):
+    assert score("return data['a']") == 1
+    told = capsys.readouterr().err
+    assert "ERROR drum:  score must return a dataframe" in told
+    assert told.count("\n") == 1
+
+
+def test_error_of_a_hook_names_it_and_the_way_to_its_traceback(score, capsys):
+    assert score("raise ValueError('boom')") == 1
+    told = capsys.readouterr().err
+    assert "ValueError('boom')" in told
+    assert "--show-stacktrace" in told
+    assert "Traceback" not in told
+
+
+def test_traceback_is_shown_when_asked_for(score, capsys):
+    assert score("raise ValueError('boom')", "--show-stacktrace") == 1
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert 'custom.py", line 6, in score' in told
+
+
+def test_error_outside_of_hooks_is_one_line_with_its_type(score, tmp_path, capsys):
+    assert score("this is no python") == 1
+    told = capsys.readouterr().err
+    assert "ERROR drum:  SyntaxError: invalid syntax" in told
+    assert "--show-stacktrace" in told
+
+
+def test_http_error_of_a_hook_shows_its_own_text(score, capsys):
+    assert score("raise CustomHTTPError('teapot', 418)") == 1
+    assert "ERROR drum:  teapot" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("call", "code"), [("7", 7), ("", 0), ("'text'", 1)])
+def test_exit_of_model_code_is_the_exit_of_the_command(call, code, score, capsys):
+    assert score(f"sys.exit({call})") == code
+    assert capsys.readouterr().err == ("text\n" if call == "'text'" else "")
+
+
+@pytest.mark.parametrize(
+    "body", ["raise KeyboardInterrupt", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"]
+)
+def test_interrupted_score_is_130_and_leaves_nothing(body, score, tmp_path, capsys):
+    assert score(body, "--output", str(tmp_path / "o.csv")) == 130
+    assert capsys.readouterr().out == "Ctrl+C pressed, aborting drum\n"
+    assert [path.name for path in tmp_path.glob("*o.csv*")] == []
