@@ -1,1 +1,1 @@
-"""The runner behind the `drum` command; model code imports only `enum` and `exceptions` from here."""
+"""The runner behind the `drum` command; model code imports `enum` and `exceptions` only."""

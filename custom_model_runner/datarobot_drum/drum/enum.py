@@ -1,4 +1,4 @@
-"""Names shared with model code and operators: target types, server types, file and parameter names."""
+"""Names shared with model code and operators: target types, server types, files, parameters."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ DRUM_CORS_ENABLED = "DRUM_CORS_ENABLED"
 DRUM_CORS_ORIGINS = "DRUM_CORS_ORIGINS"
 DRUM_SSL_CERTFILE = "DRUM_SSL_CERTFILE"
 DRUM_SSL_KEYFILE = "DRUM_SSL_KEYFILE"
-DRUM_SSL_KEYFILE_PASSWORD = "DRUM_SSL_KEYFILE_PASSWORD"
+DRUM_SSL_KEYFILE_PASSWORD = "DRUM_SSL_KEYFILE_PASSWORD"  # noqa: S105  # the name, no secret
 DRUM_LEGACY_LABEL_ORDER = "DRUM_LEGACY_LABEL_ORDER"
 DRUM_IGNORE_SERVER_EXTENSIONS = "DRUM_IGNORE_SERVER_EXTENSIONS"
 

@@ -29,16 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:
-        return _exit_code(stop)
-    except BrokenPipeError:
-        return _reader_left()
+        return _flushed(_exit_code(stop))
     setup_logging(getattr(args, "logging_level", "warning"))
     try:
         code = _run(args)
-        sys.stdout.flush()
     except BaseException as error:
-        return _code_of(error, args)
-    return code
+        code = _code_of(error, args)
+    return _flushed(code)
 
 
 def _run(args: Namespace) -> int:
@@ -90,7 +87,17 @@ def _exit_code(stop: SystemExit) -> int:
     return FAILED
 
 
+def _flushed(code: int) -> int:
+    try:
+        if not sys.stdout.closed:  # a write to a broken pipe may have closed it
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    return code
+
+
 def _reader_left() -> int:
     """Be quiet about a closed pipe; without this the interpreter complains at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not sys.stdout.closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED

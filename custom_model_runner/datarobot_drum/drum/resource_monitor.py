@@ -32,7 +32,9 @@ def read_number(path: Path) -> int | None:
     return None if value >= UNLIMITED else value
 
 
-def own_cgroup(root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self/cgroup")) -> tuple[int, Path, Path]:
+def own_cgroup(
+    root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self/cgroup")
+) -> tuple[int, Path, Path]:
     """Version, folder of this process's memory group, and the folder where the search ends."""
     try:
         lines = [line.split(":", 2) for line in proc.read_text().splitlines()]
@@ -72,7 +74,7 @@ def container_memory(
 
 
 class ResourceMonitor:
-    """Figures of this process for `/stats/`; a value that cannot be read is None, never an error."""
+    """Figures of this process for `/stats/`; what cannot be read is None, never an error."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()

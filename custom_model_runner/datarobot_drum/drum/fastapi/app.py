@@ -28,9 +28,7 @@ def create_app() -> ASGIApp:
     return worker.exit_on_failure(lambda: create_asgi_app(spec, settings, os._exit))
 
 
-def create_asgi_app(
-    spec: ServeSpec, settings: Settings, give_up: Callable[[int], None]
-) -> ASGIApp:
+def create_asgi_app(spec: ServeSpec, settings: Settings, give_up: Callable[[int], None]) -> ASGIApp:
     """What an ASGI server calls: the app with the folder's `custom_fastapi.py`, wrapped.
 
     When the model could not be loaded a second app without the extension answers: clients of the

@@ -75,10 +75,9 @@ class FastAPIWorkerCtx(WorkerLifecycle):
             request.close()
             return self.server.error_reply(error)
         try:
-            left = job.patience()
+            await alarm.wait(job.patience())
             while job.reply is None:
-                await alarm.wait(left)
-                left = job.reply is None and job.overdue()
+                await alarm.wait(job.overdue())
         except DrumError as error:
             return self.server.error_reply(error)
         except asyncio.CancelledError:

@@ -14,7 +14,7 @@ from uvicorn_worker import UvicornWorker
 from datarobot_drum.drum.fastapi.config import UvicornConfig
 
 
-class DrumUvicornWorker(UvicornWorker):
+class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has no types
     """`uvicorn-worker` with our settings, and a QUIT that really ends it.
 
     The handler as shipped clears a flag that Uvicorn never reads, so that INT and QUIT to the

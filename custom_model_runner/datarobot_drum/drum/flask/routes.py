@@ -49,7 +49,9 @@ def _view(server: PredictionServer, route: Route) -> Callable[..., flask.Respons
             return to_response(server.options(route))
         if route.paths[0].endswith("{subpath}") and not subpath:
             return to_response(server.unmatched(NotFound.code))
-        body = read_body(flask.request.environ, server.max_body) if route.kind is Kind.MODEL else None
+        body = (
+            read_body(flask.request.environ, server.max_body) if route.kind is Kind.MODEL else None
+        )
         return to_response(server.call(route, to_request(flask.request, body)))
 
     return view

@@ -66,7 +66,9 @@ def bind(hook: Hook, function: Callable[..., Any]) -> BoundHook:
         return BoundHook(hook, function, len(hook.positional), None)
     count = _positional_count(hook, parameters)
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    keywords = None if open_ended else frozenset(p.name for p in parameters if p.kind not in VARIABLE)
+    keywords = (
+        None if open_ended else frozenset(p.name for p in parameters if p.kind not in VARIABLE)
+    )
     return BoundHook(hook, function, count, keywords)
 
 
@@ -148,6 +150,7 @@ def _import_custom(path: Path, code_dir: str) -> ModuleType:
         spec.loader.exec_module(module)
     except ImportError as error:
         raise StartupError(
-            f"\n\nRunning environment language: Python.\nFailed loading hooks from [{path}] : {error}"
+            "\n\nRunning environment language: Python.\n"
+            f"Failed loading hooks from [{path}] : {error}"
         ) from error
     return module

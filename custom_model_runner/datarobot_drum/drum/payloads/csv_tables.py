@@ -24,6 +24,12 @@ _FAULTS = (UnicodeDecodeError, EmptyDataError, ParserError)
 #: Beyond it an integer and the float of the same text may differ.
 _EXACT_AS_FLOAT = 2**53
 
+#: What pandas reads as missing, except beside integers over 63 bits: those it leaves as text.
+_MISSING_WORDS = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+
 _NUMBERS = frozenset({"int64", "float64", "empty"})
 
 
@@ -33,11 +39,14 @@ def read_csv(payload: Payload) -> DataFrame:
     In a table of one column a blank line is a missing value; with more columns it is skipped.
     """
     try:
-        frame = pd.read_csv(payload.open())
+        source = payload.open()
+        frame = pd.read_csv(source)
         _refuse_surplus(frame)
-        if frame.shape[1] == 1 and _may_have_blank_lines(payload.open()):
+        if len(frame.columns) == 1 and _may_have_blank_lines(source):
             options = _keep_blank_lines(payload.open())
-            frame = pd.read_csv(payload.open(), **options)
+            again = pd.read_csv(payload.open(), **options)
+            # They differ only where lone carriage returns stand above the header.
+            frame = again if list(again.columns) == list(frame.columns) else frame
     except _FAULTS as error:
         raise _refusal(error) from None
     return frame
@@ -111,9 +120,12 @@ def _chunk_options(path: str | Path, rows: int) -> dict[str, Any]:
     options: dict[str, Any] = {"chunksize": rows}
     try:
         with Path(path).open("rb") as file:
-            columns = pd.read_csv(file, nrows=0).shape[1]
+            header = list(pd.read_csv(file, nrows=0).columns)
             file.seek(0)
-            return options | _keep_blank_lines(file) if columns == 1 else options
+            keep = _keep_blank_lines(file)
+            file.seek(0)
+            is_one = len(header) == 1 and list(pd.read_csv(file, nrows=0, **keep).columns) == header
+            return options | keep if is_one else options
     except _FAULTS as error:
         raise _refusal(error) from None
 
@@ -134,6 +146,8 @@ def _kind(column: Series[Any]) -> str:
         return "empty"
     if kind == "int64" and not -_EXACT_AS_FLOAT <= column.min() <= column.max() <= _EXACT_AS_FLOAT:
         return "large int64"
+    if kind == "str" and column.isin(_MISSING_WORDS).any():
+        return "large numbers"
     return kind
 
 

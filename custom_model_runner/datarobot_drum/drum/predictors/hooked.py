@@ -12,6 +12,7 @@ from datarobot_drum.drum.errors import DrumError, HookError, InvalidOutput, NotS
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.hooks import spec as hooks
 from datarobot_drum.drum.hooks.loader import BoundHook, ModelHooks
+from datarobot_drum.drum.model_folder import check_output
 from datarobot_drum.drum.payloads import (
     OutputRules,
     Payload,
@@ -65,7 +66,9 @@ class Model:
 
         True for a built-in predictor alone: a hook may look at the table as a whole.
         """
-        return self.predictor is not None and not any(hook in self.hooks for hook in WHOLE_TABLE_HOOKS)
+        return self.predictor is not None and not any(
+            hook in self.hooks for hook in WHOLE_TABLE_HOOKS
+        )
 
     @property
     def reads_raw_input(self) -> bool:
@@ -88,7 +91,9 @@ class Model:
         """The payload as the model wants it: a table, or whatever `read_input_data` makes of it."""
         hook = self.hooks.get(hooks.READ_INPUT_DATA)
         if hook is not None:
-            return _call(hook, "Model 'read_input_data' hook failed to read input data.", payload.bytes())
+            return _call(
+                hook, "Model 'read_input_data' hook failed to read input data.", payload.bytes()
+            )
         if not is_supported(payload):
             raise UnsupportedFormat(payload)
         return read_table(payload)
@@ -167,6 +172,9 @@ class Model:
             raise InvalidOutput(
                 "Transformation resulted in different number of rows than original data"
             )
+        schema = self.metadata.type_schema if self.metadata else None
+        if schema is not None:
+            check_output(result, schema.output_requirements)
         return result
 
     def _artifact_transformed(self, table: Any) -> Any:
@@ -180,7 +188,8 @@ class Model:
         except Exception as error:
             raise HookError(f"Couldn't naively apply transformer: {error}") from error
         if issparse(result):
-            return pd.DataFrame.sparse.from_spmatrix(result)
+            sparse: Any = pd.DataFrame.sparse
+            return sparse.from_spmatrix(result)
         return pd.DataFrame(getattr(result, "values", result))
 
     def predict_unstructured(
@@ -232,7 +241,9 @@ class Model:
             return [item for item in map(_as_model, found or ()) if item is not None]
         if self.llm_id is None:
             return []
-        return [{"id": self.llm_id, "object": "model", "created": LLM_CREATED, "owned_by": "DataRobot"}]
+        return [
+            {"id": self.llm_id, "object": "model", "created": LLM_CREATED, "owned_by": "DataRobot"}
+        ]
 
     def info(self) -> dict[str, Any]:
         """What `/info/` tells about the model."""

@@ -41,7 +41,9 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
     target = resolve_target(spec, metadata, settings.target_name)
     language = detect_language(spec.code_dir, spec.language)
     if language != "python":
-        raise StartupError(f"models in language {language!r} cannot be run by this version; use Python")
+        raise StartupError(
+            f"models in language {language!r} cannot be run by this version; use Python"
+        )
     found = load_hooks(find_custom_file(spec.code_dir), spec.code_dir, target.type)
     if (init := found.get(hooks.INIT)) is not None:
         init(code_dir=spec.code_dir)

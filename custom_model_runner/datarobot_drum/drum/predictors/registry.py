@@ -41,7 +41,8 @@ def find_artifact(code_dir: str) -> Path:
     raise StartupError(
         f"Could not find model artifact file in: {code_dir} supported by default predictors.\n"
         f"They support filenames with the following extensions {suffixes}.\n"
-        "If your artifact is not supported by default predictor, implement custom.load_model hook.\n"
+        "If your artifact is not supported by default predictor, implement "
+        "custom.load_model hook.\n"
         f"List of retrieved files are: {_names(files)}"
     )
 

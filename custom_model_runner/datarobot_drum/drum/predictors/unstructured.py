@@ -27,7 +27,11 @@ class UnstructuredReply:
     @property
     def content_type(self) -> str:
         """The `Content-Type` header."""
-        return self.media_type if self.charset is None else f"{self.media_type}; charset={self.charset}"
+        return (
+            self.media_type
+            if self.charset is None
+            else f"{self.media_type}; charset={self.charset}"
+        )
 
     def encoded(self) -> bytes:
         """The body as bytes."""
@@ -64,7 +68,9 @@ def decoded(data: bytes, arguments: dict[str, Any]) -> str | bytes:
             "send the right charset in Content-Type"
         ) from error
     except LookupError as error:
-        raise UnsupportedMediaType(f"unknown encoding: {charset}; use a charset such as utf-8") from error
+        raise UnsupportedMediaType(
+            f"unknown encoding: {charset}; use a charset such as utf-8"
+        ) from error
 
 
 def to_reply(result: Any) -> UnstructuredReply:

@@ -68,7 +68,7 @@ class SpooledUploadFile:
         """Write what memory holds to a temporary file."""
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="drum-upload-")  # noqa: SIM115
+                self._file = tempfile.TemporaryFile(prefix="drum-upload-")
             self._file.writelines(self._chunks)
         except OSError as error:
             self._refuse(

@@ -74,8 +74,10 @@ class FormReader:
         except MultipartParseError as error:
             if not self._parts:
                 return {}
-            raise InvalidInput("the multipart body is malformed; send one part after another "
-                               "with the boundary of the Content-Type header") from error
+            raise InvalidInput(
+                "the multipart body is malformed; send one part after another "
+                "with the boundary of the Content-Type header"
+            ) from error
         if self._parts and not self._ended:
             raise InvalidInput("the multipart body ends before its last boundary; send it again")
         return self.files
@@ -132,5 +134,3 @@ class FormReader:
 def _chunks(source: BinaryIO) -> Iterator[bytes]:
     while chunk := source.read(READ_BYTES):
         yield chunk
-
-

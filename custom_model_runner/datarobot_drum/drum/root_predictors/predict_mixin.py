@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
 
 MISSING_DATA = (
-    "Samples should be provided as: "
-    "  - a csv or mtx under `X` form-data param key."
-    "  - binary data"
+    "Samples should be provided as:   - a csv or mtx under `X` form-data param key.  - binary data"
 )
 #: clients of the reference compare this body as it is
 MALFORMED_JSON = "The browser (or proxy) sent a request that this server could not understand."
@@ -240,7 +238,7 @@ class PredictMixin:
         request.check_encoding()
         params = request.json()
         if not isinstance(params, dict):
-            raise MalformedRequest("the body must be a JSON object, such as {\"messages\": [...]}")
+            raise MalformedRequest('the body must be a JSON object, such as {"messages": [...]}')
         association_id = params.get(chat.ASSOCIATION_ID)
         if association_id is None or association_id == "":
             association_id = str(uuid.uuid4())

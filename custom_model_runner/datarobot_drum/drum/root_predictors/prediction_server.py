@@ -272,9 +272,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
             return Reply(reply.status, reply.body, headers=(("Allow", methods),))
         return self.error_reply(NotFound("no such path; see the documentation for the routes"))
 
-    def submit(
-        self, route: Route, request: RequestAdapter, on_done: Callable[[], None]
-    ) -> Job:
+    def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
 
         Raises Overloaded when the line is full.

@@ -119,6 +119,4 @@ class ProbesMixin:
 
     def forward_request(self, request: RequestAdapter) -> Reply:
         """No model of this version has an inference server behind it."""
-        raise DirectAccessUnsupported(
-            "This endpoint is only supported by OpenAI based predictors"
-        )
+        raise DirectAccessUnsupported("This endpoint is only supported by OpenAI based predictors")

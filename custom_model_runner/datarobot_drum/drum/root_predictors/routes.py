@@ -96,7 +96,9 @@ ROUTES = (
     Route("livez", GET, ("/livez",), "livez", Kind.PROBE, "Liveness: is the worker alive?"),
     Route("readyz", GET, ("/readyz",), "readyz", Kind.PROBE, "Readiness: may traffic come?"),
     Route("startupz", GET, ("/startupz",), "startupz", Kind.PROBE, "Has the model been loaded?"),
-    Route("health", GET, ("/health/",), "health", Kind.PROBE, "Is the model loaded? 503 until then."),
+    Route(
+        "health", GET, ("/health/",), "health", Kind.PROBE, "Is the model loaded? 503 until then."
+    ),
     Route("info", GET, ("/info/",), "info", Kind.STATUS, "What model and server this is."),
     Route(
         "capabilities",
