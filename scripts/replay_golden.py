@@ -5,7 +5,9 @@ The recordings' folder is copied first, because their artifacts are built inside
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SERVER_TYPES = ("flask", "gunicorn", "fastapi")
 #: Capabilities that are not part of this version.
@@ -45,12 +48,32 @@ def _is_required(case_id: str, argv: list[str]) -> bool:
     return case_id[0] in PARTIAL_GROUPS and bool(argv) and argv[0] in COMMANDS
 
 
-def make_model_folders(http: Path) -> None:
-    """Folders that hold nothing but an artifact are missing in the recordings."""
-    for line in (http / "golden.jsonl").read_text().splitlines():
-        name = json.loads(line).get("model")
-        if name:
-            (http / "models" / name).mkdir(parents=True, exist_ok=True)
+def prepare_http(http: Path) -> None:
+    """Make the copy replayable where it lies.
+
+    Folders that hold nothing but an artifact are missing in it, and some recorded answers name
+    the folder that they were recorded in.
+    """
+    path = http / "golden.jsonl"
+    exchanges = [json.loads(line) for line in path.read_text().splitlines()]
+    for name in {x["model"] for x in exchanges if x.get("model")}:
+        (http / "models" / name).mkdir(parents=True, exist_ok=True)
+    recorded_in = next(filter(None, map(_recorded_in, exchanges)))
+    for exchange in exchanges:
+        body = _body(exchange).replace(recorded_in, bytes(http))
+        if body:
+            exchange["response"]["body"] = base64.b64encode(body).decode()
+    path.write_text("".join(f"{json.dumps(x)}\n" for x in exchanges))
+
+
+def _body(exchange: dict[str, Any]) -> bytes:
+    return base64.b64decode(exchange.get("response", {}).get("body") or "")
+
+
+def _recorded_in(exchange: dict[str, Any]) -> bytes:
+    """The folder of the recording, which `/info/` tells; empty for other exchanges."""
+    code_dir = re.search(rb'"codeDir":"([^"]*)/models/', _body(exchange))
+    return code_dir[1] if code_dir else b""
 
 
 def jobs(golden: Path, drum: str) -> list[Job]:
@@ -83,7 +106,7 @@ def main(folder: str) -> int:
     with tempfile.TemporaryDirectory(prefix="golden-") as work:
         golden = Path(work, "golden")
         shutil.copytree(folder, golden)
-        make_model_folders(golden / "http")
+        prepare_http(golden / "http")
         for script in ("http/build_pickles.py", "cli/build.py"):
             subprocess.run([sys.executable, str(golden / script)], check=True)
         with ThreadPoolExecutor(PARALLEL) as pool:

@@ -135,6 +135,6 @@ def user_error_status(error: BaseCustomUserError) -> int:
     """The HTTP status that a hook's error asks for, or 500 where that is not 400 to 599."""
     try:
         status = int(error.status_code)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return INTERNAL_ERROR
     return status if 400 <= status <= 599 else INTERNAL_ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def load_runtime_parameter_file(
 def apply_default_parameters(code_dir: str | Path, environ: Environ = os.environ) -> None:
     """Put the defaults into the environment of parameters that have no variable yet.
 
-    A parameter without a default stays unset.
+    A parameter without a default stays unset. A variable with a bare value is rewritten in the
+    type of its definition.
     """
     try:
         for definition in _definitions(code_dir, is_required=False):
@@ -81,12 +83,27 @@ def apply_default_parameters(code_dir: str | Path, environ: Environ = os.environ
 def _apply_default(definition: Definition, environ: Environ) -> None:
     variable = variable_name(definition.name)
     if variable in environ:
-        payload = decode(variable, environ[variable]).value
-        _check_not_empty(definition, payload, environ)
+        found = decode(variable, environ[variable])
+        if found.type is None:
+            payload = _typed(definition, found.value)
+            _check_value(definition, payload, environ)
+            environ[variable] = encode(definition.type, payload)
+        else:
+            _check_not_empty(definition, found.value, environ)
         return
     _check_value(definition, definition.default, environ)
     if definition.default is not None:
         environ[variable] = encode(definition.type, definition.default)
+
+
+def _typed(definition: Definition, text: str) -> Any:
+    """A bare value as the definition's type; text stays text where it is not of that type."""
+    if definition.type not in ("numeric", "boolean"):
+        return text
+    try:
+        return json.loads(text.strip().lower())
+    except ValueError:
+        return text
 
 
 def _definitions(code_dir: str | Path, *, is_required: bool) -> list[Definition]:

@@ -105,7 +105,7 @@ class Model:
     def predict_table(self, table: Any, payload: Payload | None) -> Predictions:
         """Predict rows that were already read; `payload` is where they came from, if one did."""
         data = self._transformed(table)
-        rows = getattr(data, "shape", (None,))[0]
+        rows = _row_count(data)
         frame, extra = self._scored(data, payload)
         hook = self.hooks.get(hooks.POST_PROCESS)
         if hook is not None:
@@ -168,7 +168,7 @@ class Model:
         else:
             result = self._artifact_transformed(table)
         result = _frame(result, "transform must return a dataframe, but received {}")
-        if len(result) != len(table):
+        if _row_count(table) not in (None, len(result)):
             raise InvalidOutput(
                 "Transformation resulted in different number of rows than original data"
             )
@@ -237,8 +237,10 @@ class Model:
             raise NotSupported("get_supported_llm_models is supported only for TextGen models")
         hook = self.hooks.get(hooks.LLM_MODELS)
         if hook is not None:
-            found = _call(hook, "Model 'get_supported_llm_models' hook failed.", self.model)
-            return [item for item in map(_as_model, found or ()) if item is not None]
+            models: list[dict[str, Any]] = _guarded(
+                lambda: _as_models(hook(self.model)), LLM_MODELS_FAILED
+            )
+            return models
         if self.llm_id is None:
             return []
         return [
@@ -267,6 +269,7 @@ class Model:
 
 TRANSFORM_FAILED = "Model 'transform hook' failed to transform dataset."
 SCORE_FAILED = "Model 'score' hook failed to make predictions."
+LLM_MODELS_FAILED = "Model 'get_supported_llm_models' hook failed."
 NO_TRANSFORM = (
     "A transform task requires a user-defined transform hook for non-sklearn transformers"
 )
@@ -296,6 +299,12 @@ def _frame(result: Any, message: str) -> pd.DataFrame:
     raise InvalidOutput(message.format(type(result)))
 
 
+def _row_count(data: Any) -> int | None:
+    """Rows of a table; None for what `read_input_data` made that is not one."""
+    shape = getattr(data, "shape", None)
+    return shape[0] if isinstance(shape, tuple) and shape else None
+
+
 def _refuse_tuple(result: Any) -> Any:
     if isinstance(result, tuple):
         raise DrumTransformException(
@@ -317,12 +326,21 @@ def _origin(hook: BoundHook, payload: Payload | None) -> dict[str, object]:
     origin: dict[str, object] = {
         # copying a large body out of its file only for a hook that looks at it
         "binary_data": payload.bytes() if wants_bytes else None,
-        "mimetype": payload.media_type,
+        "mimetype": payload.media_type if payload.from_request else _file_type(payload),
         "sparse_colnames": None if names is None else list(names),
     }
     if payload.from_request:
         origin["charset"] = payload.charset
     return origin
+
+
+def _file_type(payload: Payload) -> str | None:
+    # hooks written for the reference take None for "a CSV file"
+    return None if payload.media_type == "text/csv" else payload.media_type
+
+
+def _as_models(found: Any) -> list[dict[str, Any]]:
+    return [item for item in map(_as_model, found or ()) if item is not None]
 
 
 def _as_model(item: Any) -> dict[str, Any] | None:

@@ -27,6 +27,8 @@ from datarobot_drum.drum.settings import ModelSpec, Settings
 
 logger = logging.getLogger("drum.model")
 
+UNSUPPORTED = "models in language {!r} cannot be run by this version; use a Python model"
+UNSUPPORTED_LANGUAGE = {"r": f"rpy2 package is not installed: {UNSUPPORTED}"}
 LOAD_FAILED = "An error occurred when loading your artifact: "
 
 
@@ -41,9 +43,7 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
     target = resolve_target(spec, metadata, settings.target_name)
     language = detect_language(spec.code_dir, spec.language)
     if language != "python":
-        raise StartupError(
-            f"models in language {language!r} cannot be run by this version; use Python"
-        )
+        raise StartupError(UNSUPPORTED_LANGUAGE.get(language, UNSUPPORTED).format(language))
     found = load_hooks(find_custom_file(spec.code_dir), spec.code_dir, target.type)
     if (init := found.get(hooks.INIT)) is not None:
         init(code_dir=spec.code_dir)
@@ -56,7 +56,7 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
         hooks=found,
         model=model,
         predictor=predictor,
-        rules=_rules(target, settings),
+        rules=_rules(target, settings, hooks.POST_PROCESS in found),
         code_dir=spec.code_dir,
         metadata=metadata,
         llm_id=settings.llm_id,
@@ -106,14 +106,15 @@ def _predictor(model: Any, found: ModelHooks, target: Target) -> Predictor | Non
     )
 
 
-def _rules(target: Target, settings: Settings) -> OutputRules:
+def _rules(target: Target, settings: Settings, is_post_processed: bool) -> OutputRules:
     return OutputRules(
         target_type=target.type,
         labels=target.labels,
         positive_label=target.positive_label,
         negative_label=target.negative_label,
         target_name=target.name,
-        legacy_label_order=settings.legacy_label_order,
+        # the reference itself keeps the documented order where a post_process hook follows
+        legacy_label_order=settings.legacy_label_order and not is_post_processed,
         check_row_count=settings.check_row_count,
     )
 

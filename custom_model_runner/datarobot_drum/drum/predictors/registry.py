@@ -55,9 +55,8 @@ def load_artifact(path: Path) -> Any:
     """The model in `path`, by the first predictor that knows the ending and can load it."""
     failures: list[Exception] = []
     missing: list[type[Predictor]] = []
-    for cls in predictor_classes():
-        if not path.name.lower().endswith(cls.suffixes):
-            continue
+    name = path.name.lower()
+    for cls in [cls for cls in predictor_classes() if name.endswith(cls.suffixes)]:
         try:
             return cls.load(path)
         except ImportError as error:

@@ -37,7 +37,14 @@ class UnstructuredReply:
         """The body as bytes."""
         if isinstance(self.body, bytes):
             return self.body
-        return (self.body or "").encode(self.charset or DEFAULT_CHARSET)
+        charset = self.charset or DEFAULT_CHARSET
+        try:
+            return (self.body or "").encode(charset)
+        except (LookupError, ValueError) as error:
+            raise InvalidOutput(
+                f"the text of the score_unstructured hook cannot be written as {charset}; "
+                "return another charset, or bytes"
+            ) from error
 
 
 def keywords(mimetype: str | None, charset: str | None) -> dict[str, Any]:
@@ -67,7 +74,7 @@ def decoded(data: bytes, arguments: dict[str, Any]) -> str | bytes:
             f"the body is not {charset} text: {error.reason} at position {error.start}; "
             "send the right charset in Content-Type"
         ) from error
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise UnsupportedMediaType(
             f"unknown encoding: {charset}; use a charset such as utf-8"
         ) from error
@@ -89,7 +96,7 @@ def to_reply(result: Any) -> UnstructuredReply:
     charset = charset or DEFAULT_CHARSET
     try:
         codecs.lookup(charset)
-    except LookupError as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise InvalidOutput(f"unknown encoding: {charset}") from error
     return UnstructuredReply(result, media_type or DEFAULT_TEXT, charset)
 

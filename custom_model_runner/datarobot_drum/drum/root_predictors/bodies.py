@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from typing import IO, BinaryIO, cast
@@ -27,7 +28,7 @@ class SpooledUploadFile:
         self._buffered = 0
         self._file: IO[bytes] | None = None
         self._error: DrumError | None = None
-        self.size = 0
+        self._size = 0
 
     @classmethod
     def of(cls, data: bytes) -> SpooledUploadFile:
@@ -35,6 +36,12 @@ class SpooledUploadFile:
         body = cls()
         body.feed(data)
         return body
+
+    @property
+    def size(self) -> int:
+        """Bytes that have come; raises the error of a body that could not be taken."""
+        self._check()
+        return self._size
 
     @property
     def wants_spill(self) -> bool:
@@ -56,8 +63,8 @@ class SpooledUploadFile:
         """Take the next bytes; False when no more are wanted, because of a limit or a full disk."""
         if self._error is not None:
             return False
-        self.size += len(chunk)
-        if self._limit and self.size > self._limit:
+        self._size += len(chunk)
+        if self._limit and self._size > self._limit:
             self._refuse(self._too_large())
             return False
         self._chunks.append(chunk)
@@ -70,6 +77,8 @@ class SpooledUploadFile:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="drum-upload-")
             self._file.writelines(self._chunks)
+            # a full disk must show here, not when the data is read or the file is closed
+            self._file.flush()
         except OSError as error:
             self._refuse(
                 Overloaded(f"cannot store the request body ({error.strerror}); try again later")
@@ -102,7 +111,9 @@ class SpooledUploadFile:
         """Drop the data; the temporary file disappears."""
         self._chunks, self._buffered = [], 0
         if self._file is not None:
-            self._file.close()
+            # a full disk also fails the write that closing tries again; the data is not wanted
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _check(self) -> None:

@@ -41,8 +41,8 @@ def as_chunks(response: Any, association_id: object) -> Iterator[Any]:
     """
     if isinstance(response, (str, bytes, dict)) or not isinstance(response, Iterable):
         raise _unexpected(response)
-    items = iter(response)
     try:
+        items = iter(response)
         first = next(items)
     except StopIteration:
         return iter(())
@@ -81,8 +81,18 @@ def _plain(item: Any, association_id: object) -> dict[str, Any]:
     try:
         setattr(item, ASSOCIATION_ID, association_id)
     except (AttributeError, TypeError, ValueError):
-        return {**item.to_dict(), ASSOCIATION_ID: association_id}
-    return dict(item.to_dict())
+        return {**_as_dict(item), ASSOCIATION_ID: association_id}
+    return _as_dict(item)
+
+
+def _as_dict(item: Any) -> dict[str, Any]:
+    try:
+        return dict(item.to_dict())
+    except Exception as error:
+        raise InvalidOutput(
+            f"cannot read the {type(item).__name__} of the chat hook: {error!r}; "
+            "its to_dict() must return a dict"
+        ) from error
 
 
 def _is_chunk(item: Any) -> bool:

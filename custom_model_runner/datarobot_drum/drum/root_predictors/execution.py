@@ -37,6 +37,7 @@ class Job:
     """One call of the core that waits for, or runs on, a prediction thread.
 
     The front waits for `reply`, woken by `on_done`, and asks `overdue` when its timer rings.
+    `discard` is called instead of `call` when the job leaves the line without having run.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Job:
         on_done: Callable[[], None],
         gate: ProductionBackpressure,
         limits: Limits,
+        discard: Callable[[], None] = lambda: None,
     ) -> None:
         self._call = call
+        self._discard = discard
         self._on_done = on_done
         self._gate = gate
         self._limits = limits
@@ -79,7 +82,7 @@ class Job:
             was_waiting = self._stage is Stage.WAITING
             self._stage = Stage.ABANDONED
         if was_waiting:
-            self._gate.leave(timed_out=True)
+            self._leave(timed_out=True)
             raise Overloaded(
                 f"the request waited {waited:.0f} s for its turn; try again later",
                 RETRY_AFTER_WAITING,
@@ -96,7 +99,18 @@ class Job:
             if self._stage is not Stage.DONE:
                 self._stage = Stage.ABANDONED
         if was_waiting:
-            self._gate.leave()
+            self._leave(timed_out=False)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is it still in line for a thread?"""
+        return self._stage is Stage.WAITING
+
+    def _leave(self, *, timed_out: bool) -> None:
+        self._gate.leave(timed_out=timed_out)
+        self._discard()
+        # the line may hold this job for long, but must not hold its request
+        del self._call, self._discard, self._on_done
 
     def run(self) -> None:
         """Run in the calling thread, a streamed body to its end included."""
@@ -171,8 +185,14 @@ class PredictionThreads:
         """Put `job` in line; Overloaded when the line is full."""
         self._gate.admit()
         with self._ready:
+            self._forget_abandoned()
             self._jobs.append(job)
             self._ready.notify()
+
+    def _forget_abandoned(self) -> None:
+        # while the model is stuck no thread takes them out of the line
+        if len(self._jobs) >= self._gate.max_running + self._gate.max_waiting:
+            self._jobs = deque(job for job in self._jobs if job.is_waiting)
 
     def stop(self, timeout: float) -> None:
         """Take no further job and wait for the running ones."""

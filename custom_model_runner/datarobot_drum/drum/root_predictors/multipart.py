@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from datarobot_drum.drum.errors import InvalidInput, PayloadTooLarge
@@ -60,7 +60,12 @@ class FormReader:
             "on_part_end": self._part_end,
             "on_end": self._end,
         }
-        self._parser = MultipartParser(boundary, callbacks)
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as error:
+            raise InvalidInput(
+                "the boundary of the multipart body is too long; use at most 70 characters"
+            ) from error
 
     def read(self, source: BinaryIO) -> dict[str, UploadedFile]:
         """Parse all of `source`.
@@ -83,9 +88,11 @@ class FormReader:
         return self.files
 
     def close(self) -> None:
-        """Drop all parts."""
+        """Drop all parts, the one that was being read included."""
         for file in self.files.values():
             file.body.close()
+        if self._part.body is not None:
+            self._part.body.close()
 
     def _begin(self) -> None:
         self._parts += 1

@@ -6,11 +6,13 @@ import json
 import uuid
 from collections.abc import Iterable
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import (
+    DrumError,
     InvalidInput,
     MalformedRequest,
     UnsupportedMediaType,
@@ -95,7 +97,7 @@ class RequestAdapter:
         message = Message()
         message["content-type"] = self.content_type
         found = message.get_params(failobj=[])[1:]
-        return {name.lower(): value for name, value in found if value}
+        return {name.lower(): collapse_rfc2231_value(value) for name, value in found if value}
 
     @cached_property
     def charset(self) -> str | None:
@@ -109,7 +111,11 @@ class RequestAdapter:
         if not boundary:
             raise UnsupportedFormat(self.sent_media_type)
         form = FormReader(boundary.encode("latin-1", "replace"), FORM_FILES)
-        form.read(self.body.open())
+        try:
+            form.read(self.body.open())
+        except DrumError:
+            form.close()
+            raise
         return form
 
     def file(self, name: str) -> UploadedFile | None:

@@ -114,7 +114,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
         """Run `build` and become ready; an error makes the state failed and is kept."""
         try:
             self.model, self.deployment = build()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
         else:
             self._become(State.READY)
@@ -207,6 +208,11 @@ class PredictionServer(PredictMixin, ProbesMixin):
             reply = self.error_reply(HookError(f"model code called sys.exit({error.code!r})"))
         except Exception:
             reply = self.internal_error()
+        except BaseException as error:
+            if route.kind is not Kind.MODEL:
+                raise
+            # such as asyncio.CancelledError; the prediction thread must live on
+            reply = self.error_reply(HookError(f"model code raised {error!r}"))
         finally:
             request.close()
         if route.kind is Kind.MODEL:
@@ -246,7 +252,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
 
     def _user_error(self, error: BaseCustomUserError) -> Reply:
         logger.info("user's HTTP error: %s", error)
-        body = status_json({"message": str(error.message)})
+        # a subclass may not have called our __init__
+        body = status_json({"message": str(getattr(error, "message", error))})
         return Reply(user_error_status(error), body, headers=(USER_ERROR_HEADER,))
 
     def internal_error(self) -> Reply:
@@ -277,7 +284,9 @@ class PredictionServer(PredictMixin, ProbesMixin):
 
         Raises Overloaded when the line is full.
         """
-        job = Job(lambda: self.handle(route, request), on_done, self.gate, self.limits)
+        job = Job(
+            lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
+        )
         self.threads.submit(job)
         return job
 

@@ -37,7 +37,10 @@ def events(chunks: Iterable[Any], to_text: Callable[[Any], str]) -> Iterator[byt
     try:
         for chunk in chunks:
             yield event(to_text(chunk))
-    except (Exception, SystemExit) as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        # model code may raise anything; the prediction thread must live on
         logger.exception("the model's stream broke")
         yield error_event(str(error) or repr(error), type(error).__name__)
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 import textwrap
 
@@ -122,3 +124,23 @@ def test_interrupted_score_is_130_and_leaves_nothing(body, score, tmp_path, caps
     assert score(body, "--output", str(tmp_path / "o.csv")) == 130
     assert capsys.readouterr().out == "Ctrl+C pressed, aborting drum\n"
     assert [path.name for path in tmp_path.glob("*o.csv*")] == []
+
+
+@pytest.mark.parametrize("words", [["--help"], ["score"]])
+def test_reader_that_leaves_early_gets_no_complaint(words, tmp_path):
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    source = "def load_model(code_dir):\n    return 1\ndef score(data, model):\n    return data\n"
+    (tmp_path / "custom.py").write_text(source)
+    variables = {"CODE_DIR": str(tmp_path), "TARGET_TYPE": "regression", "PYTHONUNBUFFERED": ""}
+    read, write = os.pipe()
+    os.close(read)
+    line = [sys.executable, "-m", "datarobot_drum.drum.entry_point", *words]
+    with os.fdopen(write, "wb") as closed_pipe:
+        done = subprocess.run(
+            [*line, "--input", str(tmp_path / "data.csv")] if words == ["score"] else line,
+            stdout=closed_pipe,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **variables},
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")

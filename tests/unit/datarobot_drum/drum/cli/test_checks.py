@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
 import pytest
 
 from datarobot_drum.drum.cli import checks
@@ -104,6 +108,20 @@ def test_broken_metadata_is_left_to_the_loading_of_the_model(args_of, folder):
 def test_part_that_is_not_available_ends_the_command(words, args_of):
     with pytest.raises(DrumError, match="is not available in this version; leave it out"):
         checks.refuse_missing_parts(args_of("score", *words.split()))
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_gpu_predictor_without_its_client_names_that_first(installed, args_of, monkeypatch):
+    client = ModuleType("openai")
+    client.__spec__ = ModuleSpec("openai", None)
+    monkeypatch.setitem(sys.modules, "openai", client if installed else None)
+    args = args_of("score", "--gpu-predictor", "vllm")
+    expected = (
+        "a GPU predictor is not available" if installed else "OpenAI Python SDK is not installed"
+    )
+    with pytest.raises(DrumError, match=expected):
+        checks.check_options(args, {})
+        checks.refuse_missing_parts(args)
 
 
 def test_monitoring_asked_for_on_the_line_ends_the_command(args_of):

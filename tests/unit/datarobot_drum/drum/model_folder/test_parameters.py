@@ -201,3 +201,19 @@ def test_parameter_may_be_given_by_the_environment_or_left_empty_on_demand(
 def test_broken_variable_of_a_defined_parameter_is_told(metadata_folder):
     with pytest.raises(DrumError, match="MLOPS_RUNTIME_PARAM_X"):
         apply_default_parameters(metadata_folder(NEEDED), {"MLOPS_RUNTIME_PARAM_X": "{"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("N", "0.5", 0.5), ("N", " 7 ", 7), ("B", "True", True), ("S", "7", "7")],
+)
+def test_bare_variable_is_read_by_its_declared_type(metadata_folder, name, text, value):
+    environ = {f"MLOPS_RUNTIME_PARAM_{name}": text}
+    apply_default_parameters(metadata_folder(DEFINITIONS), environ)
+    assert payloads(environ)[name] == value
+
+
+@pytest.mark.parametrize("text", ["many", "11"])
+def test_bare_variable_of_another_type_or_range_is_refused(metadata_folder, text):
+    with pytest.raises(DrumError, match="Failed to load runtime parameter 'N'"):
+        apply_default_parameters(metadata_folder(DEFINITIONS), {"MLOPS_RUNTIME_PARAM_N": text})

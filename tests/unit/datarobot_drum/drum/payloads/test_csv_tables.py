@@ -54,6 +54,15 @@ def test_csv_of_one_column_keeps_blank_lines_as_missing(data: bytes) -> None:
     assert_frame_equal(csv(data), pd.DataFrame({"v": [1.0, float("nan"), 3.0]}))
 
 
+def test_csv_of_one_column_below_lone_carriage_returns_keeps_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\r \rv\r1\r3\r")
+    chunks = csv_chunks(path, 1)
+    assert chunks is not None
+    for frame in (csv(path.read_bytes()), pd.concat(list(chunks))):
+        assert_frame_equal(frame, pd.DataFrame({"v": [1, 3]}))
+
+
 def test_csv_of_one_column_without_blank_lines_keeps_its_type() -> None:
     assert_frame_equal(csv(b"v\n1\n3\n"), pd.DataFrame({"v": [1, 3]}))
 
@@ -124,7 +133,7 @@ def random_csv(seed: int) -> str:
     for block in range(rng.randint(1, 5)):
         steady = random.Random(seed)
         kinds = [
-            rng.choice(tuple(CELLS)) if rng.random() < 0.3 else steady.choice(tuple(CELLS))
+            rng.choice(tuple(CELLS)) if rng.random() < 0.12 else steady.choice(tuple(CELLS))
             for _ in range(width)
         ]
         rows += [",".join(CELLS[kind](rng) for kind in kinds) for _ in range(5 - block % 2)]
@@ -180,6 +189,11 @@ def test_csv_chunks_have_the_type_of_all_rows(tmp_path: Path, cells: list[str], 
 def test_csv_chunks_are_refused_where_types_need_all_rows(tmp_path: Path, cells: list[str]) -> None:
     path = written(tmp_path / "x.csv", "a,b\n" + "".join(f"1,{cell}\n" for cell in cells))
     assert csv_chunks(path, 1) is None
+
+
+def test_csv_chunks_are_refused_where_large_numbers_stand_beside_gaps(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", f"a,b\n1,\n1,{2**63 + 1}\n1,x\n")
+    assert csv_chunks(path, 2) is None
 
 
 def test_csv_chunks_of_a_small_file_are_one_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from datarobot_drum.drum.errors import InvalidInput
@@ -76,7 +77,7 @@ def test_upload_is_a_matrix_or_csv(filename: str | None, media_type: str | None)
 def test_matrix_is_read_as_a_sparse_table() -> None:
     frame = read_table(mtx(MATRIX))
     assert frame.to_numpy().tolist() == [[1.5, 0, 0], [0, 0, 2]]
-    assert frame.columns.tolist() == [0, 1, 2]
+    assert frame.columns.equals(pd.RangeIndex(3))
     assert str(frame.dtypes[0]) == "Sparse[float64, 0.0]"
 
 

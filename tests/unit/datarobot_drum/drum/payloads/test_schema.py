@@ -250,8 +250,8 @@ def test_classification_answer_gets_the_requested_labels_in_the_models_order(
             None,
             MULTICLASS,
             (
-                "Your predictions must return the probability distribution for the correct number of "
-                "class labels. Expected 3 columns, but received 2"
+                "Your predictions must return the probability distribution for the correct "
+                "number of class labels. Expected 3 columns, but received 2"
             ),
         ),
         (
@@ -259,8 +259,8 @@ def test_classification_answer_gets_the_requested_labels_in_the_models_order(
             None,
             MULTILABEL,
             (
-                "Your predictions must return the probability distribution for the correct number of "
-                "class labels. Expected 2 columns, but received 1"
+                "Your predictions must return the probability distribution for the correct "
+                "number of class labels. Expected 2 columns, but received 1"
             ),
         ),
         (
@@ -320,7 +320,8 @@ def test_checked_frame_is_the_models_own_when_nothing_had_to_change() -> None:
 def test_check_leaves_the_models_frame_as_it_was() -> None:
     answer = pd.DataFrame({"other": [1.0]}, index=[5])
     before = answer.copy()
-    check_predictions(answer, None, REGRESSION).iloc[0, 0] = 2.0
+    checked = check_predictions(answer, None, REGRESSION)
+    checked.iloc[0, 0] = 2.0
     assert_frame_equal(answer, before)
 
 
