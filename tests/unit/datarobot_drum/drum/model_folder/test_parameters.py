@@ -148,7 +148,7 @@ def test_defaults_apply_without_a_values_file(metadata_folder):
 def test_default_never_replaces_a_variable(metadata_folder):
     environ = {"MLOPS_RUNTIME_PARAM_N": "7"}
     apply_default_parameters(metadata_folder(DEFINITIONS), environ)
-    assert environ["MLOPS_RUNTIME_PARAM_N"] == "7"
+    assert payloads(environ)["N"] == 7
 
 
 def test_folder_without_metadata_has_no_defaults(tmp_path):
