@@ -87,7 +87,8 @@ def _apply_default(definition: Definition, environ: Environ) -> None:
         if found.type is None:
             payload = _typed(definition, found.value)
             _check_value(definition, payload, environ)
-            environ[variable] = encode(definition.type, payload)
+            if payload is not found.value:
+                environ[variable] = encode(definition.type, payload)
         else:
             _check_not_empty(definition, found.value, environ)
         return

@@ -8,6 +8,7 @@ import pytest
 
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.model_folder import apply_default_parameters, load_runtime_parameter_file
+from datarobot_drum.runtime_parameters.transport import decode
 
 DEFINITIONS = """
 runtimeParameterDefinitions:
@@ -210,7 +211,8 @@ def test_broken_variable_of_a_defined_parameter_is_told(metadata_folder):
 def test_bare_variable_is_read_by_its_declared_type(metadata_folder, name, text, value):
     environ = {f"MLOPS_RUNTIME_PARAM_{name}": text}
     apply_default_parameters(metadata_folder(DEFINITIONS), environ)
-    assert payloads(environ)[name] == value
+    variable = f"MLOPS_RUNTIME_PARAM_{name}"
+    assert decode(variable, environ[variable]).value == value
 
 
 @pytest.mark.parametrize("text", ["many", "11"])

@@ -1,0 +1,174 @@
+"""Serves a model folder in process on one of the three fronts."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from datarobot_drum.drum import worker
+from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.fastapi.app import create_asgi_app
+from datarobot_drum.drum.flask.app import create_wsgi_app
+from datarobot_drum.drum.gunicorn import config as gunicorn_config
+from datarobot_drum.drum.gunicorn.app import WorkerApp
+from datarobot_drum.drum.gunicorn.context import WorkerCtx
+from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
+
+from tests.contract.asgi_front import ASGIFront, EventLoopThread
+from tests.contract.exchanges import PATIENCE, Answer, Request, plain
+from tests.contract.wsgi_fronts import FlaskFront, GunicornFront
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+FRONTS = ("flask", "gunicorn", "fastapi")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model folder and how it is served: the command line and the environment as data.
+
+    `labels` of a binary model are (positive, negative). `files` are copied beside the model:
+    pairs of a path below the fixtures and a name in the folder.
+    """
+
+    folder: str
+    target: str | None = "regression"
+    labels: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    deployment: str | None = None
+    error_server: bool = False
+    show_perf: bool = False
+
+    def prepare(self, place: Path) -> ServeSpec:
+        """Copy the folder to `place` and describe it as the command line would."""
+        code_dir = place / "model"
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(FIXTURES / "models" / self.folder, code_dir, ignore=ignored)
+        for source, name in self.files:
+            (code_dir / name).parent.mkdir(exist_ok=True)
+            shutil.copy(FIXTURES / source, code_dir / name)
+        is_binary = self.target == "binary" and len(self.labels) == 2
+        positive, negative = self.labels if is_binary else (None, None)
+        model = ModelSpec(
+            code_dir=str(code_dir.resolve()),
+            target_type=self.target,
+            positive_class_label=positive,
+            negative_class_label=negative,
+            class_labels=None if is_binary or not self.labels else self.labels,
+            deployment_config=self._deployment(place),
+        )
+        return ServeSpec(model, with_error_server=self.error_server, show_perf=self.show_perf)
+
+    def _deployment(self, place: Path) -> str | None:
+        if self.deployment is None:
+            return None
+        path = place / "deployment.json"
+        path.write_text(self.deployment)
+        return str(path)
+
+
+@dataclass
+class Client:
+    """Talks to one served model."""
+
+    front: Any
+    server: PredictionServer
+    code_dir: Path
+    exits: list[int] = field(default_factory=list)
+
+    @property
+    def loaded(self) -> Any:
+        """The object that the folder's `load_model` returned."""
+        return self.server.model.model
+
+    def open(self, request: Request) -> Any:
+        """Send a request; the answer can be read while it arrives."""
+        return self.front.open(request)
+
+    def send(self, request: Request) -> Answer:
+        """Send a request and wait for the whole answer."""
+        answer: Answer = self.open(request).answer()
+        return answer
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET."""
+        return self.send(Request("GET", path, plain(headers or {})))
+
+    def post(
+        self, path: str, body: bytes, content_type: str = "text/csv", **headers: str
+    ) -> Answer:
+        """POST."""
+        return self.send(post(path, body, content_type, **headers))
+
+
+def post(path: str, body: bytes, content_type: str = "text/csv", **headers: str) -> Request:
+    """A POST request."""
+    return Request("POST", path, plain({"Content-Type": content_type, **headers}), body)
+
+
+@contextmanager
+def serving(
+    served: Served, front: str, place: Path, thread: EventLoopThread, *, wait: bool = True
+) -> Iterator[Client]:
+    """A client of `served` on the front of that name; with `wait`, once loading has ended."""
+    spec = served.prepare(place)
+    settings = Settings.load(dict(served.environment))
+    start = {"flask": _flask, "gunicorn": _gunicorn, "fastapi": _fastapi}[front]
+    with _imports_restored(), start(spec, settings, thread) as client:
+        if wait:
+            assert client.server.wait_until_loaded(PATIENCE)
+        yield client
+
+
+@contextmanager
+def _flask(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iterator[Client]:
+    server = worker.build_server(spec, settings, ServerType.FLASK)
+    app = create_wsgi_app(server, spec, settings)
+    client = Client(FlaskFront(app), server, Path(spec.model.code_dir))
+    lifecycle = WorkerLifecycle()
+    worker.start(server, spec, settings, lifecycle, client.exits.append)
+    yield client
+    server.drain()
+    lifecycle.stop()
+    lifecycle.cleanup()
+
+
+@contextmanager
+def _gunicorn(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iterator[Client]:
+    server = worker.build_server(spec, settings, ServerType.GUNICORN)
+    app = WorkerApp(WorkerCtx(create_wsgi_app(server, spec, settings), server, spec, settings))
+    arbiter_worker = SimpleNamespace(wsgi=app)
+    client = Client(GunicornFront(app), server, Path(spec.model.code_dir))
+    gunicorn_config.start_worker(arbiter_worker)
+    yield client
+    gunicorn_config.end_worker(None, arbiter_worker)
+
+
+@contextmanager
+def _fastapi(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iterator[Client]:
+    exits: list[int] = []
+    app: Any = create_asgi_app(spec, settings, exits.append)
+    front = ASGIFront(app, thread)
+    client = Client(front, app._server, Path(spec.model.code_dir), exits)
+    front.begin()
+    yield client
+    front.end()
+
+
+@contextmanager
+def _imports_restored() -> Iterator[None]:
+    """Take back what loading a model folder does to the interpreter."""
+    path, interval = list(sys.path), sys.getswitchinterval()
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        sys.setswitchinterval(interval)
