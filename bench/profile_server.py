@@ -27,7 +27,7 @@ from measure import cpu_seconds, describe_machine
 from paths import DOCUMENT, RESULTS, SERVERS, body_file
 from report import Cell, markdown, write_between
 from run import parse_cells
-from servers import Server, running
+from servers import Server, exit_on_sigterm, running
 
 logger = logging.getLogger("bench.profile_server")
 
@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--no-document", action="store_true", help="table to standard output only")
     options = parser.parse_args()
+    exit_on_sigterm()
     ensure_assets()
     targets = [parse_target(text) for text in options.targets.split(",")]
     profiles = []

@@ -6,7 +6,8 @@
 
 All servers are up at once and load goes to one at a time, cell after cell, so that what is
 compared lies seconds apart. A sample during which strangers used more than a quarter of a core is
-taken again a few times; if the machine stays busy it is kept, marked and left out of the ratios.
+kept and marked, but counts in no ratio; its cell is measured again in a further round. Rounds end
+when each cell has enough calm ones, after twice the repetitions, or when time is over.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -37,12 +39,12 @@ from measure import (
 )
 from paths import CLIENTS, DOCUMENT, MODELS, RESULTS, ROOT, ROWS, SERVERS, body_file, relative
 from report import FOREIGN_LIMIT, Cell, Run, Sample, run_text, write_between
-from servers import Server, running
+from servers import Server, exit_on_sigterm, running
 
 logger = logging.getLogger("bench.run")
 
-ATTEMPTS = 3
-QUIET_PATIENCE = 5.0
+ROUNDS_PER_REPETITION = 2
+QUIET_PATIENCE = 2.0
 DRAIN_PATIENCE = 15.0
 WARM_UP_REQUESTS = 3
 
@@ -133,32 +135,32 @@ def take_sample(server: Server, cell: Cell, rep: int, plan: Plan) -> Sample:
     )
 
 
-def calm_sample(server: Server, cell: Cell, rep: int, plan: Plan) -> Sample:
-    """A sample taken while nobody else used the machine, or the last of a few attempts."""
-    for _ in range(ATTEMPTS):
-        sample = take_sample(server, cell, rep, plan)
-        if sample.calm:
-            break
-    return sample
-
-
 def rotated(servers: Sequence[Server], by: int) -> list[Server]:
     """The servers in an order that starts elsewhere each time."""
     by %= len(servers)
     return [*servers[by:], *servers[:by]]
 
 
+def round_of(cell: Cell, servers: Sequence[Server], rep: int, plan: Plan) -> list[Sample]:
+    """One sample of every server under one load, one right after the other."""
+    return [take_sample(server, cell, rep, plan) for server in servers]
+
+
 def samples(servers: Sequence[Server], plan: Plan) -> Iterator[Sample]:
-    """Sample every server under every load, repetition after repetition, until the deadline."""
+    """Sample every server under every load, round after round, until enough rounds were calm."""
     end = time.monotonic() + plan.deadline
-    for rep in range(plan.reps):
+    calm_rounds: Counter[Cell] = Counter()
+    for rep in range(plan.reps * ROUNDS_PER_REPETITION):
         for place, cell in enumerate(plan.cells):
+            if calm_rounds[cell] >= plan.reps:
+                continue
             if time.monotonic() > end:
-                logger.warning("time is over in repetition %d of %d", rep + 1, plan.reps)
+                logger.warning("time is over in round %d", rep + 1)
                 return
             family = [server for server in servers if server.model == cell.model]
-            for server in rotated(family, rep + place):
-                yield calm_sample(server, cell, rep, plan)
+            taken = round_of(cell, rotated(family, rep + place), rep, plan)
+            calm_rounds[cell] += all(sample.calm for sample in taken)
+            yield from taken
 
 
 def show(sample: Sample) -> None:
@@ -185,12 +187,12 @@ def describe(plan: Plan) -> dict[str, str]:
         "Command": f"`{command}`, commit `{describe_commit(ROOT) or 'none'}`",
         "Machine": describe_machine(),
         "Versions": describe_versions(),
-        "Load": f"{plan.tool}, {plan.seconds:g} s a sample, {plan.reps} repetitions at most",
+        "Load": f"{plan.tool}, {plan.seconds:g} s a sample, {plan.reps} calm rounds wanted",
     }
 
 
 def execute(plan: Plan, out: TextIO) -> Run:
-    """Start everything, check it, measure it; each sample is on disk before the next begins."""
+    """Start everything, check it, measure it; each round is on disk before the next begins."""
     about = describe(plan)
     out.write(json.dumps(about) + "\n")
     done = []
@@ -233,7 +235,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--reps", type=int, help="repetitions of every cell (5; quick 1)")
     parser.add_argument("--cells", type=parse_cells, default=all_cells(), metavar="M/R:C,...")
     parser.add_argument("--servers", default=",".join(SERVERS), help="comma separated")
-    parser.add_argument("--minutes", type=float, default=23, help="stop sampling after (23)")
+    parser.add_argument("--minutes", type=float, help="stop sampling after (23; quick 3)")
     parser.add_argument("--tool", choices=("auto", "wrk", "python"), default="auto")
     parser.add_argument("--report", type=Path, metavar="FILE", help="only write its tables")
     parser.add_argument("--no-document", action="store_true", help="tables to standard output")
@@ -250,7 +252,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         servers=names,
         seconds=options.seconds or (1 if options.quick else 2),
         reps=options.reps or (1 if options.quick else 5),
-        deadline=options.minutes * 60,
+        deadline=60 * (options.minutes or (3 if options.quick else 23)),
         tool=load.tool_name(options.tool),
     )
 
@@ -258,6 +260,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
 def main() -> None:
     """Command line."""
     options = parse_options()
+    exit_on_sigterm()
     if options.report:
         run = read_run(options.report)
     else:

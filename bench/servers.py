@@ -58,6 +58,11 @@ def drum() -> str:
     return str(Path(sys.executable).with_name("drum"))
 
 
+def exit_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack, so that a benchmark that is ended leaves no servers behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+
+
 def free_port() -> int:
     """A port nobody listens on at the moment."""
     with socket.socket() as listener:

@@ -23,7 +23,7 @@ from make_assets import count_rows, ensure_assets, make_large_csv
 from measure import describe_machine, peak_megabytes, process_tree, reset_peaks, rss_megabytes
 from paths import CEILING, DOCUMENT, MODELS, RESULTS, SERVER_TYPES, model_folder, relative
 from report import markdown, write_between
-from servers import HOST, Server, drum, launch, running, stop
+from servers import HOST, Server, drum, exit_on_sigterm, launch, running, stop
 
 logger = logging.getLogger("bench.upload")
 
@@ -236,6 +236,7 @@ def main() -> int:
     parser.add_argument("--ways", default=",".join(WAYS), help="comma separated, also `ceiling`")
     parser.add_argument("--no-document", action="store_true", help="table to standard output only")
     options = parser.parse_args()
+    exit_on_sigterm()
     ensure_assets()
     path = make_large_csv(options.megabytes)
     models, ways = names(options.models, MODELS), names(options.ways, (*WAYS, CEILING))

@@ -195,10 +195,12 @@ class PredictionThreads:
             self._jobs = deque(job for job in self._jobs if job.is_waiting)
 
     def stop(self, timeout: float) -> None:
-        """Take no further job and wait for the running ones."""
+        """Take no further job and wait for the running ones, not for a load that goes on."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
+            if not self._open:
+                return
         end = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():

@@ -1,0 +1,96 @@
+"""Serves model folders in process on every front; fixture `client`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from blockbuster import BlockBuster
+
+from tests.contract.asgi_front import EventLoopThread
+from tests.contract.serving import FRONTS, Client, Served, serving
+
+Serve = Callable[..., Client]
+USER_MODULES = ("custom", "custom_flask", "custom_fastapi")
+
+
+@pytest.fixture(scope="session")
+def event_loop() -> Iterator[EventLoopThread]:
+    """The event loop of all FastAPI servers under test."""
+    thread = EventLoopThread()
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture(scope="session")
+def blockbuster() -> BlockBuster:
+    """Notices blocking calls on an event loop while it is active."""
+    return BlockBuster()
+
+
+@pytest.fixture
+def guard(event_loop: EventLoopThread, blockbuster: BlockBuster) -> Iterator[None]:
+    """Fails the test when something blocks the event loop, or goes wrong on it unseen."""
+    event_loop.failures.clear()
+    blockbuster.activate()
+    yield
+    blockbuster.deactivate()
+    assert event_loop.failures == []
+
+
+@pytest.fixture(scope="session")
+def user_modules() -> Iterator[None]:
+    """Forget the modules of model folders at the end."""
+    yield
+    for name in USER_MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def shared_clients(
+    event_loop: EventLoopThread, tmp_path_factory: pytest.TempPathFactory, user_modules: None
+) -> Iterator[Serve]:
+    """`shared_clients(served, front)`: servers that stay for all tests, one for each pair."""
+    clients: dict[tuple[Served, str], Client] = {}
+    with ExitStack() as running:
+
+        def client(served: Served, front: str) -> Client:
+            if (served, front) not in clients:
+                place = tmp_path_factory.mktemp(served.folder)
+                context = serving(served, front, place, event_loop)
+                clients[served, front] = running.enter_context(context)
+            return clients[served, front]
+
+        yield client
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> str:
+    """Each of the three fronts in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def client(front: str, shared_clients: Serve, guard: None) -> Callable[[Served], Client]:
+    """`client(served)` talks to a model that other tests use as well."""
+    return lambda served: shared_clients(served, front)
+
+
+@pytest.fixture
+def own_client(
+    front: str,
+    event_loop: EventLoopThread,
+    tmp_path_factory: pytest.TempPathFactory,
+    user_modules: None,
+    guard: None,
+) -> Iterator[Serve]:
+    """`own_client(served, wait=…)` talks to a server of this test alone, stopped at its end."""
+    with ExitStack() as running:
+
+        def start(served: Served, *, wait: bool = True) -> Client:
+            place = tmp_path_factory.mktemp(served.folder)
+            return running.enter_context(serving(served, front, place, event_loop, wait=wait))
+
+        yield start

@@ -1,0 +1,126 @@
+"""The admission gate: its counters hold under many threads."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.errors import Overloaded
+from datarobot_drum.drum.root_predictors.admission import (
+    RETRY_WHEN_FULL,
+    ProductionBackpressure,
+)
+
+
+def test_gate_counts_one_call_from_admission_to_its_end() -> None:
+    gate = ProductionBackpressure(1, 2)
+    gate.admit()
+    assert gate.figures()["waiting"] == 1
+    gate.start()
+    assert (gate.figures()["waiting"], gate.figures()["running"]) == (0, 1)
+    gate.finish()
+    assert gate.figures() == {
+        "running": 0,
+        "waiting": 0,
+        "accepted": 1,
+        "rejected": 0,
+        "timed_out": 0,
+        "max_running": 1,
+        "max_waiting": 2,
+    }
+
+
+def test_gate_refuses_when_all_places_are_taken() -> None:
+    gate = ProductionBackpressure(1, 1)
+    gate.admit()
+    gate.start()
+    gate.admit()
+    with pytest.raises(Overloaded, match="1 requests are running and 1 are waiting") as refused:
+        gate.admit()
+    assert refused.value.retry_after == RETRY_WHEN_FULL
+    assert gate.figures()["rejected"] == 1
+
+
+def test_gate_without_a_line_still_admits_what_can_run() -> None:
+    gate = ProductionBackpressure(2, 0)
+    gate.admit()
+    gate.admit()
+    with pytest.raises(Overloaded):
+        gate.admit()
+
+
+def test_gate_counts_those_that_waited_too_long() -> None:
+    gate = ProductionBackpressure(1, 2)
+    gate.admit()
+    gate.admit()
+    gate.leave(timed_out=True)
+    gate.leave()
+    assert gate.figures()["timed_out"] == 1
+    assert gate.figures()["waiting"] == 0
+
+
+def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: list[int]) -> None:
+    choices = random.Random(seed)
+    for _ in range(rounds):
+        try:
+            gate.admit()
+        except Overloaded:
+            continue
+        figures = gate.figures()
+        seen.append(figures["running"] + figures["waiting"])
+        if choices.random() < 0.5:
+            gate.leave(timed_out=choices.random() < 0.5)
+        else:
+            gate.start()
+            gate.finish()
+
+
+def test_gate_keeps_its_limits_and_leaks_nothing_under_many_threads() -> None:
+    gate = ProductionBackpressure(3, 4)
+    seen: list[int] = []
+    threads = [
+        threading.Thread(target=pass_through, args=(gate, 200, seed, seen)) for seed in range(24)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    figures = gate.figures()
+    assert max(seen) <= 7
+    assert (figures["running"], figures["waiting"]) == (0, 0)
+    assert figures["accepted"] + figures["rejected"] == 24 * 200
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(0, 3), st.lists(st.sampled_from("asflt"), max_size=40))
+def test_gate_counters_never_leave_their_range(running: int, waiting: int, steps: list[str]) -> None:
+    gate = ProductionBackpressure(running, waiting)
+    admitted = in_line = inside = 0
+    for step in steps:
+        if step == "a":
+            full = in_line + inside == running + waiting
+            try:
+                gate.admit()
+                assert not full
+                admitted, in_line = admitted + 1, in_line + 1
+            except Overloaded:
+                assert full
+        elif step == "s" and in_line and inside < running:
+            gate.start()
+            in_line, inside = in_line - 1, inside + 1
+        elif step == "f" and inside:
+            gate.finish()
+            inside -= 1
+        elif step in "lt" and in_line:
+            gate.leave(timed_out=step == "t")
+            in_line -= 1
+    figures = gate.figures()
+    assert (figures["accepted"], figures["waiting"], figures["running"]) == (
+        admitted,
+        in_line,
+        inside,
+    )
