@@ -159,7 +159,6 @@ def _tables() -> Iterator[Case]:
     ):
         yield predict(id, LINEAR, body, f"{json_type}{layout}", status=422, says="")
     yield predict("JSON of an unknown layout", LINEAR, records, f"{json_type}table", status=422, message=_unsupported("application/json"))
-    yield predict("form with JSON is CSV", LINEAR, form(("X", "x.json", records)), MULTIPART, status=500, says="score")
 
 
 CASES = (*_raw(), *_none(), *_forms(), *_limits(), *_csv(), *_matrices(), *_tables())

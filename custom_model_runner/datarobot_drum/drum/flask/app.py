@@ -55,4 +55,8 @@ def _add_cors(app: flask.Flask, settings: Settings) -> None:
         methods=list(settings.cors_methods),
         allow_headers=list(settings.cors_headers),
         supports_credentials=False,
+        # as Starlette's middleware does on the other server: only answers to other origins tell,
+        # and `*` stays `*` instead of the caller's own origin
+        always_send=False,
+        send_wildcard=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 
@@ -10,17 +11,14 @@ class Timings:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._forget()
+        self._clear()
 
-    def _forget(self) -> None:
-        self._count = 0
-        self._total = 0.0
-        self._least = float("inf")
-        self._greatest = float("-inf")
+    def _clear(self) -> None:
+        self._count, self._total = 0, 0.0
+        self._least, self._greatest = math.inf, 0.0
 
     def add(self, seconds: float) -> None:
         """Count one call."""
-        # only sums are kept: nobody may ever read them
         with self._lock:
             self._count += 1
             self._total += seconds
@@ -30,13 +28,10 @@ class Timings:
     def take(self) -> dict[str, float | None]:
         """Figures in seconds, rounded to 3 places, and start anew; null where nothing ran."""
         with self._lock:
-            if not self._count:
-                return {"min": None, "max": None, "avg": None, "total": None}
-            figures = {
-                "min": self._least,
-                "max": self._greatest,
-                "avg": self._total / self._count,
-                "total": self._total,
-            }
-            self._forget()
+            count, total = self._count, self._total
+            least, greatest = self._least, self._greatest
+            self._clear()
+        if not count:
+            return {"min": None, "max": None, "avg": None, "total": None}
+        figures = {"min": least, "max": greatest, "avg": total / count, "total": total}
         return {name: round(value, 3) for name, value in figures.items()}

@@ -14,6 +14,7 @@ from datarobot_drum.drum.errors import (
     HookError,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     StartupError,
     user_error_status,
 )
@@ -287,7 +288,11 @@ class PredictionServer(PredictMixin, ProbesMixin):
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )
-        self.threads.submit(job)
+        try:
+            self.threads.submit(job)
+        except Overloaded:
+            request.close()
+            raise
         return job
 
     def call(self, route: Route, request: RequestAdapter) -> Reply:

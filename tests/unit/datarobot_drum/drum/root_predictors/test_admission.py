@@ -97,7 +97,9 @@ def test_gate_keeps_its_limits_and_leaks_nothing_under_many_threads() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 3), st.integers(0, 3), st.lists(st.sampled_from("asflt"), max_size=40))
-def test_gate_counters_never_leave_their_range(running: int, waiting: int, steps: list[str]) -> None:
+def test_gate_counters_never_leave_their_range(
+    running: int, waiting: int, steps: list[str]
+) -> None:
     gate = ProductionBackpressure(running, waiting)
     admitted = in_line = inside = 0
     for step in steps:

@@ -65,9 +65,7 @@ def test_form_part_keeps_its_file_name(disposition: str, filename: str) -> None:
 
 
 def test_form_takes_the_first_of_parts_with_equal_names() -> None:
-    data = form(
-        part(b"first", 'name="X"; filename="1"'), part(b"second", 'name="X"; filename="2"')
-    )
+    data = form(part(b"first", 'name="X"; filename="1"'), part(b"second", 'name="X"; filename="2"'))
     assert read(data) == {"X": b"first"}
 
 

@@ -167,9 +167,7 @@ def test_predict_takes_any_format_with_a_hook_that_reads(
 
 @pytest.mark.parametrize("name", ["predict", "transform", "predict_unstructured", "chat"])
 @pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP, deflate", "x" * 5000])
-def test_compressed_bodies_are_refused(
-    name: str, encoding: str, serve: Serve, ask: Ask
-) -> None:
+def test_compressed_bodies_are_refused(name: str, encoding: str, serve: Serve, ask: Ask) -> None:
     code, target = {
         "transform": (DOUBLE, "transform"),
         "predict_unstructured": (ECHO, "unstructured"),
@@ -229,7 +227,9 @@ def test_transform_reads_the_body_as_well(serve: Serve, ask: Ask) -> None:
 def test_unstructured_hook_sees_text_query_and_headers(serve: Serve, ask: Ask) -> None:
     server = serve(ECHO, "unstructured")
     headers = (("x-foo", "1"), ("X-Foo", "2"))
-    reply = ask(server, "predict_unstructured", b"hi", "text/Plain; charset=latin1", headers, "k=1&k=2")
+    reply = ask(
+        server, "predict_unstructured", b"hi", "text/Plain; charset=latin1", headers, "k=1&k=2"
+    )
     data, query, values, keywords = eval(reply.body)  # noqa: S307  # made by our own hook
     assert (data, query, values) == ("hi", {"k": "1"}, ["1", "2"])
     assert keywords == {
@@ -242,9 +242,7 @@ def test_unstructured_hook_sees_text_query_and_headers(serve: Serve, ask: Ask) -
 
 def test_unstructured_hook_sees_other_data_as_bytes(serve: Serve, ask: Ask) -> None:
     reply = ask(serve(ECHO, "unstructured"), "predict_unstructured", b"\xff", "image/png")
-    assert reply.body.decode() == repr(
-        (b"\xff", {}, [], {"mimetype": "image/png", "headers": {}})
-    )
+    assert reply.body.decode() == repr((b"\xff", {}, [], {"mimetype": "image/png", "headers": {}}))
 
 
 COMPLETION = """
@@ -326,7 +324,8 @@ def test_chat_wants_an_object(body: bytes, serve: Serve, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "shown"), [("", "none"), ("text/plain; a=b", "text/plain"), ("text/x+json", "text/x+json")]
+    ("sent", "shown"),
+    [("", "none"), ("text/plain; a=b", "text/plain"), ("text/x+json", "text/x+json")],
 )
 def test_chat_wants_json(sent: str, shown: str, serve: Serve, ask: Ask) -> None:
     reply = ask(serve(COMPLETION), "chat", b"{}", sent)

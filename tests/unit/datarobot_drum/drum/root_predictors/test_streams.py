@@ -88,6 +88,22 @@ def test_events_end_with_the_error_of_a_chunk_that_has_no_text() -> None:
     assert last != DONE
 
 
+def test_events_that_nobody_reads_on_close_the_model_s_generator() -> None:
+    closed: list[bool] = []
+
+    def chunks() -> Iterator[str]:
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            closed.append(True)
+
+    sent = events(chunks(), str)
+    assert next(sent) == event("a")
+    sent.close()  # type: ignore[attr-defined]
+    assert closed == [True]
+
+
 def drained(buffer: StreamBuffer) -> list[bytes]:
     return list(buffer)
 
