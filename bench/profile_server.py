@@ -3,8 +3,9 @@
     uv pip install py-spy          an optional tool of the benchmark
     python bench/profile_server.py [fastapi/const/1:10,...] [--seconds 10]
 
-Only running threads are sampled, and a sample belongs to the innermost frame that a bucket knows.
-Sampling itself costs some percent. Full stacks stay in `bench/.results`.
+Sampled is the thread that holds the interpreter lock: it is what one process has only once. A
+sample belongs to the innermost frame that a bucket knows. Time without the lock, in C code or idle,
+is one row of its own. Sampling itself costs some percent. Full stacks stay in `bench/.results`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ BUCKETS = (
     ("http", r"/uvicorn/|/httptools/|/h11/|packages/gunicorn/|werkzeug/serving|/http/server"),
     ("event loop, sockets", r"/asyncio/|/uvloop/|/(selectors|socket|socketserver)\.py"),
 )
+UNLOCKED = "lock not held: C code or idle"
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Profile:
-    """Shares of the samples by bucket, and the rate while they were taken."""
+    """Shares of the time by bucket, and the rate while they were taken."""
 
     target: Target
     rate: float
     shares: dict[str, float]
+
+    def cell(self, name: str) -> str:
+        """One bucket as the table shows it."""
+        return f"{self.shares.get(name, 0):.1%}"
 
 
 def parse_target(text: str) -> Target:
@@ -93,25 +99,28 @@ def bucket(stack: Sequence[str]) -> str:
     return "other"
 
 
-def shares(folded: Iterable[str]) -> dict[str, float]:
+def shares(folded: Iterable[str], ticks: int) -> dict[str, float]:
     """Share of each bucket in py-spy's folded stacks: `frame;frame;frame count` lines."""
     counts: Counter[str] = Counter()
     for line in folded:
         stack, _, count = line.rpartition(" ")
         counts[bucket(stack.split(";"))] += int(count)
-    total = max(1, counts.total())
-    return {name: count / total for name, count in counts.most_common()}
+    counts[UNLOCKED] = max(0, ticks - counts.total())
+    return {name: count / max(ticks, counts.total()) for name, count in counts.items()}
 
 
-def busiest(server: Server) -> int:
-    """The process of the tree that used most CPU since it started: the worker."""
-    return max(server.processes(), key=lambda process: cpu_seconds([process])).pid
+def busiest(server: Server, cell: Cell, tool: str) -> int:
+    """The process of the tree that works under a short load: the worker, not its arbiter."""
+    before = {process: cpu_seconds([process]) for process in server.processes()}
+    load.finish(load.start(server.url, body_file(cell.rows), cell.clients, 1, tool))
+    return max(before, key=lambda process: cpu_seconds([process]) - before[process]).pid
 
 
 def record(pid: int, seconds: float, out: Path) -> subprocess.CompletedProcess[str]:
     """Sample a process with py-spy."""
     command = [py_spy(), "record", "--pid", str(pid), "--duration", str(round(seconds))]
-    command += ["--rate", str(RATE), "--format", "raw", "--full-filenames", "--output", str(out)]
+    command += ["--rate", str(RATE), "--gil", "--format", "raw", "--full-filenames"]
+    command += ["--output", str(out)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -129,24 +138,25 @@ def profile(target: Target, seconds: float) -> Profile:
     cell = target.cell
     out = RESULTS / f"profile-{target.server}-{cell.model}-{cell.rows}-{cell.clients}.folded"
     tool = load.tool_name()
-    body = body_file(cell.rows)
     with running(target.server, cell.model) as server:
-        load.finish(load.start(server.url, body, cell.clients, 1, tool))
+        worker = busiest(server, cell, tool)
+        body = body_file(cell.rows)
         process = load.start(server.url, body, cell.clients, seconds + SPARE_SECONDS, tool)
-        spied = record(busiest(server), seconds, out)
+        spied = record(worker, seconds, out)
         rate = load.finish(process).rate
     if spied.returncode:
         raise SystemExit(f"py-spy failed; it must be allowed to trace: {spied.stderr[-500:]}")
-    return Profile(target, rate, shares(out.read_text().splitlines()))
+    folded = out.read_text().splitlines()
+    return Profile(target, rate, shares(folded, round(seconds) * RATE))
 
 
 def table(profiles: Sequence[Profile]) -> str:
     """A row for each bucket, a column for each target."""
-    names = [name for name, _ in BUCKETS] + ["other"]
-    head = ["share of CPU time", *(each.target.title for each in profiles)]
+    names = [name for name, _ in BUCKETS] + ["other", UNLOCKED]
+    head = ["share of time", *(each.target.title for each in profiles)]
     rows = [["requests/s", *(f"{each.rate:,.0f}" for each in profiles)]]
     for name in names:
-        rows.append([name, *(f"{each.shares.get(name, 0):.1%}" for each in profiles)])
+        rows.append([name, *(each.cell(name) for each in profiles)])
     return markdown(head, rows)
 
 

@@ -9,6 +9,9 @@ from contextlib import ExitStack
 import pytest
 from blockbuster import BlockBuster
 
+# before its import below: failures then show the values that were compared
+pytest.register_assert_rewrite("tests.contract.checks")
+
 from tests.contract.asgi_front import EventLoopThread
 from tests.contract.serving import FRONTS, Client, Served, serving
 

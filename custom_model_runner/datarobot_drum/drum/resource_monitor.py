@@ -11,6 +11,8 @@ MIB = 1024 * 1024
 #: From here on a cgroup v1 limit means "no limit" (the kernel rounds 2**63-1 down to a page).
 UNLIMITED = 2**63 - 4096 * 16
 
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 #: file names of limit, usage and peak, by cgroup version
 CGROUP_FILES = {
     2: ("memory.max", "memory.current", "memory.peak"),
@@ -32,9 +34,7 @@ def read_number(path: Path) -> int | None:
     return None if value >= UNLIMITED else value
 
 
-def own_cgroup(
-    root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self/cgroup")
-) -> tuple[int, Path, Path]:
+def own_cgroup(root: Path = CGROUP_ROOT, proc: Path = OWN_CGROUPS) -> tuple[int, Path, Path]:
     """Version, folder of this process's memory group, and the folder where the search ends."""
     try:
         lines = [line.split(":", 2) for line in proc.read_text().splitlines()]
@@ -54,20 +54,15 @@ def _existing(root: Path, path: str) -> Path:
 
 
 def container_memory(
-    root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc/self/cgroup")
+    root: Path = CGROUP_ROOT, proc: Path = OWN_CGROUPS
 ) -> tuple[int | None, int | None, int | None]:
     """Limit, usage and peak in bytes: the smallest limit up the tree, usage of the own group."""
     version, folder, top = own_cgroup(root, proc)
     limit_file, usage_file, peak_file = CGROUP_FILES[version]
-    limits = []
-    for group in (folder, *folder.parents):
-        limit = read_number(group / limit_file)
-        if limit is not None:
-            limits.append(limit)
-        if group == top:
-            break
+    groups = [folder, *folder.parents]
+    limits = [read_number(group / limit_file) for group in groups[: groups.index(top) + 1]]
     return (
-        min(limits, default=None),
+        min((limit for limit in limits if limit is not None), default=None),
         read_number(folder / usage_file),
         read_number(folder / peak_file),
     )
@@ -76,7 +71,9 @@ def container_memory(
 class ResourceMonitor:
     """Figures of this process for `/stats/`; what cannot be read is None, never an error."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = CGROUP_ROOT, proc: Path = OWN_CGROUPS) -> None:
+        self._root = root
+        self._proc = proc
         self._process = psutil.Process()
         # the first call only sets the starting point
         self._process.cpu_percent()
@@ -93,7 +90,7 @@ class ResourceMonitor:
     def memory_info(self, resident: float) -> dict[str, float | None]:
         """MiB of host and container; with a container limit, `avail` and `free` are within it."""
         host = psutil.virtual_memory()
-        limit, used, peak = container_memory()
+        limit, used, peak = container_memory(self._root, self._proc)
         available, free = host.available, host.free
         if limit is not None and used is not None and limit < host.total:
             available = free = max(limit - used, 0)

@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
-from tests.contract.cases import headers, inputs, labels, platform_format, predictions, routes, status
+from tests.contract.cases import (
+    chats,
+    error_server,
+    extensions,
+    headers,
+    inputs,
+    labels,
+    platform_format,
+    predictions,
+    prefixes,
+    routes,
+    status,
+    transforms,
+    unstructured,
+    user_errors,
+)
 
-ANSWERS = (*inputs.CASES, *predictions.CASES, *labels.CASES, *platform_format.CASES)
-CASES = (*routes.CASES, *status.CASES, *headers.CASES, *ANSWERS)
+#: cases of model routes, whose answers must be equal on every front
+ANSWERS = (
+    *inputs.CASES,
+    *predictions.CASES,
+    *labels.CASES,
+    *platform_format.CASES,
+    *unstructured.CASES,
+    *transforms.CASES,
+    *chats.CASES,
+    *user_errors.CASES,
+    *error_server.CASES,
+)
+CASES = (
+    *routes.CASES,
+    *status.CASES,
+    *headers.CASES,
+    *prefixes.CASES,
+    *extensions.CASES,
+    *ANSWERS,
+)

@@ -138,9 +138,10 @@ def load_hooks(path: Path | None, code_dir: str, target_type: TargetType) -> Mod
 
 
 def _import_custom(path: Path, code_dir: str) -> ModuleType:
-    for folder, place in ((str(path.parent), 0), (code_dir, len(sys.path))):
-        if folder not in sys.path:
-            sys.path.insert(place, folder)
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    if code_dir not in sys.path:
+        sys.path.append(code_dir)
     spec = importlib.util.spec_from_file_location(CUSTOM_FILE_NAME, path)
     if spec is None or spec.loader is None:
         raise StartupError(f"cannot import {path}; it must be a Python file")

@@ -283,8 +283,12 @@ class PredictionServer(PredictMixin, ProbesMixin):
     def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
 
-        Raises Overloaded when the line is full.
+        Raises Overloaded when the line is full, and StartupError when there is no model: then
+        there may be no prediction thread either.
         """
+        if self.failure is not None:
+            request.close()
+            raise StartupError(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )

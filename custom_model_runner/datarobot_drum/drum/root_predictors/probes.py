@@ -52,7 +52,8 @@ class ProbesMixin:
         if self.state is State.READY:
             return None
         if self.failure is not None:
-            return self.failure
+            # a new one each time: an exception keeps the frames of every place that raised it
+            return StartupError(str(self.failure))
         if self.state is State.DRAINING:
             return NotReady("the server is shutting down; try another one")
         return NotReady("the model is still loading; try again later")

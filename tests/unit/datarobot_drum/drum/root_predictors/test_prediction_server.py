@@ -265,14 +265,13 @@ def spilled() -> SpooledUploadFile:
     return body
 
 
-def test_call_over_the_deadline_is_504_and_the_slot_stays_taken(run: Serve) -> None:
+def test_call_that_waits_too_long_for_its_turn_is_503(run: Serve) -> None:
     server = run(HELD)
     custom = sys.modules["custom"]
     ready = threading.Event()
     job = server.submit(BY_NAME["predict"], predict_request(), ready.set)
     assert custom.ENTERED.acquire(timeout=30)
-    server.limits = Limits(0, 0.001)
-    # the first runs and is over its deadline, so the second is so in line
+    server.limits = Limits(0.001, 0)
     reply = server.call(BY_NAME["predict"], predict_request(spilled()))
     assert (reply.status, dict(reply.headers)) == (503, {"Retry-After": "10"})
     assert server.gate.figures()["running"] == 1
@@ -301,6 +300,14 @@ def test_call_is_refused_when_the_line_is_full(run: Serve) -> None:
     reply = server.call(BY_NAME["predict"], predict_request())
     assert (reply.status, dict(reply.headers)) == (503, {"Retry-After": "5"})
     custom.RELEASE.set()
+
+
+def test_call_of_a_failed_worker_needs_no_thread() -> None:
+    server, body = PredictionServer(), spilled()
+    server.fail(StartupError("no artifact"))
+    reply = server.call(BY_NAME["predict"], predict_request(body))
+    assert (reply.status, message(reply)) == (513, "ERROR: no artifact")
+    assert not body.is_on_disk
 
 
 def test_request_that_never_runs_gives_its_file_back(serve: Serve) -> None:

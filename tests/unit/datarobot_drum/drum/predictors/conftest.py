@@ -1,0 +1,52 @@
+"""Model folders in temporary places; each test imports its own `custom.py`."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.predictors import Model, load_model
+from datarobot_drum.drum.settings import ModelSpec, Settings
+
+LOAD = "def load_model(code_dir):\n    return 'model'\n"
+EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
+    "binary": {"positive_class_label": "yes", "negative_class_label": "no"},
+    "multiclass": {"class_labels": ("a", "b", "c")},
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_imports() -> Iterator[None]:
+    """Forget the test's `custom.py`."""
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+    sys.modules.pop("custom", None)
+
+
+@pytest.fixture
+def load_folder(tmp_path: Path) -> Callable[..., Model]:
+    """`load_folder(target_type, **environ)` is the model of the folder `tmp_path` as it is."""
+
+    def load_folder(target_type: str | None = "regression", **environ: str) -> Model:
+        options = EXTRA_OPTIONS.get(target_type or "", {})
+        spec = ModelSpec(str(tmp_path), target_type, **options)
+        return load_model(spec, Settings.load({"TARGET_NAME": "text", **environ}))
+
+    return load_folder
+
+
+@pytest.fixture
+def load(tmp_path: Path, load_folder: Callable[..., Model]) -> Callable[..., Model]:
+    """`load(code, target_type, **environ)` puts `code` and a `load_model` hook there first."""
+
+    def load(code: str, target_type: str = "regression", **environ: str) -> Model:
+        (tmp_path / "custom.py").write_text(LOAD + textwrap.dedent(code))
+        return load_folder(target_type, **environ)
+
+    return load
