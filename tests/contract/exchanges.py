@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -123,6 +124,14 @@ class Exchange:
     def close(self) -> None:
         """The client leaves before the end."""
         self.left = True
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Return as soon as it holds; for what another thread does without telling anybody."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.001)
 
 
 def plain(headers: Mapping[str, str]) -> Headers:

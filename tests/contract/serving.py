@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,8 @@ class Served:
     """A model folder and how it is served: the command line and the environment as data.
 
     `labels` of a binary model are (positive, negative). `files` are copied beside the model:
-    pairs of a path below the fixtures and a name in the folder.
+    pairs of a path below the fixtures and a name in the folder. `pipes` are made there, for
+    models that wait until a test writes to one.
     """
 
     folder: str
@@ -43,9 +45,14 @@ class Served:
     labels: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
+    pipes: tuple[str, ...] = ()
     deployment: str | None = None
     error_server: bool = False
     show_perf: bool = False
+
+    def with_environment(self, **variables: str) -> Served:
+        """The same model with these variables set, too."""
+        return replace(self, environment=(*self.environment, *variables.items()))
 
     def prepare(self, place: Path) -> ServeSpec:
         """Copy the folder to `place` and describe it as the command line would."""
@@ -55,6 +62,8 @@ class Served:
         for source, name in self.files:
             (code_dir / name).parent.mkdir(exist_ok=True)
             shutil.copy(FIXTURES / source, code_dir / name)
+        for name in self.pipes:
+            os.mkfifo(code_dir / name)
         is_binary = self.target == "binary" and len(self.labels) == 2
         positive, negative = self.labels if is_binary else (None, None)
         model = ModelSpec(

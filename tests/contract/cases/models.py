@@ -40,6 +40,9 @@ CLASSIFIER = Served("classifier", "binary", ("1", "0"))
 COLUMNS = Served("input_facts", "geopoint")
 LENGTH = Served("length")
 METADATA = Served("metadata", None)
+GATED = Served("gated")
+GATED_CHAT = Served("gated", "textgeneration", environment=(("TARGET_NAME", "reply"),))
+SLOW_LOAD = Served("slow_load", pipes=("go",))
 
 
 def deployed(served: Served, mapping: list[list[object]] | None = None, **target: object) -> Served:
