@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from blockbuster import BlockingError
-
 from tests.contract.exchanges import PATIENCE, Exchange, Headers, Request
 
 
@@ -53,19 +52,19 @@ class ASGIFront:
         self._thread.run(self._begin())
 
     def end(self) -> None:
-        """Run the app's shutdown."""
+        """Run the app's shutdown, once."""
         self._thread.run(self._end())
 
     async def _begin(self) -> None:
         self._messages: asyncio.Queue[Any] = asyncio.Queue()
         self._said: asyncio.Queue[Any] = asyncio.Queue()
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-        self._lifespan = asyncio.create_task(
-            self._app(scope, self._messages.get, self._said.put)
-        )
+        self._lifespan = asyncio.create_task(self._app(scope, self._messages.get, self._said.put))
         await self._tell("startup")
 
     async def _end(self) -> None:
+        if self._lifespan.done():
+            return
         await self._tell("shutdown")
         await self._lifespan
 

@@ -6,10 +6,10 @@ import json
 from email import message_from_bytes, policy
 from typing import Any
 
-from datarobot_drum import __version__
-
 from tests.contract.cases.case import UNCHECKED, Case
 from tests.contract.exchanges import Answer
+
+from datarobot_drum import __version__
 
 Part = tuple[str, str | None, bytes]
 

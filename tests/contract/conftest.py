@@ -8,12 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 from blockbuster import BlockBuster
-
-# before its import below: failures then show the values that were compared
-pytest.register_assert_rewrite("tests.contract.checks")
-
 from tests.contract.asgi_front import EventLoopThread
 from tests.contract.serving import FRONTS, Client, Served, serving
+
+# before its first import: failures then show the values that were compared
+pytest.register_assert_rewrite("tests.contract.checks")
 
 Serve = Callable[..., Client]
 USER_MODULES = ("custom", "custom_flask", "custom_fastapi")

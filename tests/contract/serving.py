@@ -12,6 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.contract.asgi_front import ASGIFront, EventLoopThread
+from tests.contract.exchanges import PATIENCE, Answer, Request, plain
+from tests.contract.wsgi_fronts import FlaskFront, GunicornFront
+
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.fastapi.app import create_asgi_app
@@ -22,10 +26,6 @@ from datarobot_drum.drum.gunicorn.context import WorkerCtx
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
-
-from tests.contract.asgi_front import ASGIFront, EventLoopThread
-from tests.contract.exchanges import PATIENCE, Answer, Request, plain
-from tests.contract.wsgi_fronts import FlaskFront, GunicornFront
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 FRONTS = ("flask", "gunicorn", "fastapi")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
 from tests.contract.cases.all_cases import CASES
 from tests.contract.cases.case import Case
 from tests.contract.checks import check

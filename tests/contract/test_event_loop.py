@@ -6,13 +6,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import BlockingError
-
 from tests.contract.asgi_front import ASGIFront, EventLoopThread
-from tests.contract.exchanges import Request
+from tests.contract.cases.models import GATED, LINEAR
+from tests.contract.exchanges import PATIENCE, Request, eventually
+from tests.contract.serving import post, serving
+
+from datarobot_drum.drum.root_predictors.probes import State
 
 
 def _sleep() -> None:
@@ -72,3 +77,26 @@ def test_guard_notices_what_goes_wrong_beside_a_request(
     event_loop.run(call_soon())
     assert isinstance(event_loop.failures[0], RuntimeError)
     event_loop.failures.clear()
+
+
+def test_event_loop_answers_while_the_last_hook_runs(
+    event_loop: EventLoopThread, guard: None, tmp_path: Path
+) -> None:
+    with serving(GATED, "fastapi", tmp_path, event_loop) as client:
+        running = client.open(post("/predict/", b"v\n1\n"))
+        assert client.loaded.begun.acquire(timeout=PATIENCE)
+        with ThreadPoolExecutor() as pool:
+            ending = pool.submit(client.front.end)
+            eventually(lambda: client.server.state is State.DRAINING)
+            assert client.get("/livez").status == 200
+            client.loaded.go_on.release()
+            ending.result(PATIENCE)
+        assert running.answer().json() == {"predictions": [1.0]}
+
+
+def test_shutdown_goes_without_errors(
+    event_loop: EventLoopThread, guard: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(LINEAR, "fastapi", tmp_path, event_loop) as client:
+        assert client.get("/ping/").status == 200
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -51,13 +51,13 @@ def test_stream_holds_the_model_until_its_end(own_client: Serve) -> None:
 
 def test_model_stops_when_the_client_leaves(own_client: Serve) -> None:
     client = own_client(GATED_CHAT)
-    exchange = client.open(_ask(*"abcdefghij"))
-    assert _words(exchange.pieces(), 1) == ["a"]
+    exchange = client.open(_ask(*"x" * 1000))
+    assert _words(exchange.pieces(), 1) == ["x"]
     exchange.close()
-    # the piece that finds the client gone, and the one that was begun meanwhile
-    for _ in range(2):
-        client.loaded.go_on.release()
+    client.loaded.go_on.release(1000)
     assert client.loaded.closed.wait(PATIENCE)
+    assert client.loaded.go_on.acquire(blocking=False), "all words were said to nobody"
+    assert client.send(_ask("next")).body.endswith(b"data: [DONE]\n\n")
 
 
 def test_stream_that_takes_too_long_ends_with_an_error_event(own_client: Serve) -> None:

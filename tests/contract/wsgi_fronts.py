@@ -15,9 +15,8 @@ from urllib.parse import unquote_to_bytes
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 from gunicorn.http.parser import RequestParser
-from werkzeug.test import run_wsgi_app
-
 from tests.contract.exchanges import PATIENCE, Answer, Exchange, Headers, Request
+from werkzeug.test import run_wsgi_app
 
 
 class FlaskFront:

@@ -382,3 +382,16 @@ def score(data, model, **kwargs):
     finally:
         busy.release()
 """
+
+
+def test_body_that_is_cut_off_reaches_no_model(start_server, server_type, folder_of):
+    server = start_server(
+        folder_of(PLAIN_MODEL), "--target-type", "regression", server_type=server_type
+    )
+    head = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(head + DATA)
+        client.shutdown(socket.SHUT_WR)
+        reply = client.recv(1000)
+    assert b" 200 " not in reply
+    assert server.post("/predict/", content=DATA, headers=CSV).content == ANSWER

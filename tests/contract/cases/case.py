@@ -71,7 +71,9 @@ def get(id: str, served: Served, path: str, **fields: Any) -> Case:
     return Case(id, served, fields.pop("method", "GET"), path, headers, **fields)
 
 
-def post(id: str, served: Served, path: str, body: bytes, type: str | None = CSV, **fields: Any) -> Case:
+def post(
+    id: str, served: Served, path: str, body: bytes, type: str | None = CSV, **fields: Any
+) -> Case:
     """A case that sends a body of a type; None sends no `Content-Type`."""
     sent = {**({} if type is None else {"Content-Type": type}), **fields.pop("send", {})}
     return Case(id, served, fields.pop("method", "POST"), path, plain(sent), body, **fields)

@@ -12,8 +12,12 @@ from tests.contract.serving import Served
 
 TEXT = models.TEXT
 EVENTS = "text/event-stream; charset=utf-8"
-MALFORMED = {"error": "The browser (or proxy) sent a request that this server could not understand."}
-UNEXPECTED = "Expected response to be ChatCompletion or Iterable[ChatCompletionChunk]. response type: "
+MALFORMED = {
+    "error": "The browser (or proxy) sent a request that this server could not understand."
+}
+UNEXPECTED = (
+    "Expected response to be ChatCompletion or Iterable[ChatCompletionChunk]. response type: "
+)
 DONE = "[DONE]"
 
 
@@ -54,9 +58,7 @@ def _chat(content: Any, id: str = "", **fields: Any) -> Case:
 
 def _stream(content: str, *events: Any, id: str = "", **fields: Any) -> Case:
     sent = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return _chat(
-        content, id, events=events, content_type=EVENTS, reply_headers=sent, **fields
-    )
+    return _chat(content, id, events=events, content_type=EVENTS, reply_headers=sent, **fields)
 
 
 def _plain() -> Iterator[Case]:
@@ -86,7 +88,10 @@ def _plain() -> Iterator[Case]:
         "datarobot_association_id": "a1",
     }
     yield _chat("hi", "regression that chats", served=models.CHAT_ON_REGRESSION, json=one)
-    agent = {**one, "choices": [{"index": 0, "message": {"role": "assistant", "content": "do walk"}}]}
+    agent = {
+        **one,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "do walk"}}],
+    }
     yield _chat("walk", "coroutine", served=models.AGENT, json=agent)
 
 
@@ -97,7 +102,9 @@ def _association_ids() -> Iterator[Case]:
     null = _body("hi", None, datarobot_association_id=None)
     yield _chat("hi", "association id null", body=null, json=_completion('you said "hi"', ANYTHING))
     events = (*(_piece(text, ANYTHING) for text in ("so", " be", " it")), DONE)
-    yield _stream("stream", *events, id="stream makes an association id", body=_body("stream", None))
+    yield _stream(
+        "stream", *events, id="stream makes an association id", body=_body("stream", None)
+    )
     numbers = (*(_piece(text, 7) for text in ("so", " be", " it")), DONE)
     yield _stream("stream", *numbers, id="stream with a number", body=_body("stream", 7))
 
@@ -154,7 +161,12 @@ def _faulty() -> Iterator[Case]:
 
 
 def _refused() -> Iterator[Case]:
-    for id, body in (("no body", b""), ("broken JSON", b"{"), ("bytes that are no text", b"\xff"), ("deep", b"[" * 100_000)):
+    for id, body in (
+        ("no body", b""),
+        ("broken JSON", b"{"),
+        ("bytes that are no text", b"\xff"),
+        ("deep", b"[" * 100_000),
+    ):
         yield _chat("", id, body=body, status=400, json=MALFORMED)
     for body in (b"[]", b'"x"', b"null", b"5"):
         yield _chat("", f"JSON {body.decode()}", body=body, status=400, says="JSON object")
@@ -182,7 +194,9 @@ def _refused() -> Iterator[Case]:
         message = f"{called} chat is not supported."
         yield _chat("hi", f"{name} without the hook", served=served, status=404, message=message)
     plain = models.TEXT_PLAIN
-    yield _chat("", "broken JSON without the hook", served=plain, body=b"{", status=400, json=MALFORMED)
+    yield _chat(
+        "", "broken JSON without the hook", served=plain, body=b"{", status=400, json=MALFORMED
+    )
 
 
 def _lists() -> Iterator[Case]:
@@ -198,7 +212,13 @@ def _lists() -> Iterator[Case]:
             expected = {"object": "list", "data": data}
             yield get(f"{path} by {name}", served, path, json=expected)
     message = "get_supported_llm_models is supported only for TextGen models"
-    for served in (models.LINEAR, models.MULTILABEL, models.UNSTRUCTURED, models.GEOPOINT, models.SEARCH):
+    for served in (
+        models.LINEAR,
+        models.MULTILABEL,
+        models.UNSTRUCTURED,
+        models.GEOPOINT,
+        models.SEARCH,
+    ):
         yield get(f"/models of {served.target}", served, "/models", status=404, message=message)
 
 

@@ -35,7 +35,13 @@ def _routes() -> Iterator[Case]:
         type = JSON if "chat" in path else "text/csv"
         yield post(f"error server: POST {path}", LOAD, path, b"{}", type, **refused)
     yield get("error server: HEAD", LOAD, "/health/", method="HEAD", status=513)
-    yield get("error server: bytes", LOAD, "/ping/", status=513, body_is=f'{{"message":"ERROR: {LOAD_MESSAGE}"}}\n'.encode())
+    yield get(
+        "error server: bytes",
+        LOAD,
+        "/ping/",
+        status=513,
+        body_is=f'{{"message":"ERROR: {LOAD_MESSAGE}"}}\n'.encode(),
+    )
     yield post("error server: no body", LOAD, "/predict/", b"", **refused)
     yield post("error server: broken JSON", LOAD, "/chat/completions", b"{", JSON, **refused)
     yield get("error server: livez", LOAD, "/livez", json={"status": "alive"})
@@ -43,15 +49,38 @@ def _routes() -> Iterator[Case]:
         expected = {"status": "failed", "message": f"ERROR: {LOAD_MESSAGE}"}
         yield get(f"error server: {path}", LOAD, path, status=503, json=expected)
     yield get("error server: unknown path", LOAD, "/nope", status=404, says="no such path")
-    yield get("error server: wrong method", LOAD, "/predict/", status=405, says="not allowed", reply_headers={"Allow": "POST, OPTIONS"})
+    yield get(
+        "error server: wrong method",
+        LOAD,
+        "/predict/",
+        status=405,
+        says="not allowed",
+        reply_headers={"Allow": "POST, OPTIONS"},
+    )
     yield get("error server: OPTIONS", LOAD, "/predict/", method="OPTIONS", body_is=b"")
-    yield get("error server: request id", LOAD, "/ping/", status=513, send={"X-Request-Id": "i"}, reply_headers={"X_Request_ID": "i"})
+    yield get(
+        "error server: request id",
+        LOAD,
+        "/ping/",
+        status=513,
+        send={"X-Request-Id": "i"},
+        reply_headers={"X_Request_ID": "i"},
+    )
 
 
 def _prefix() -> Iterator[Case]:
     yield get("error server: prefix", PREFIXED, "/a/b/ping/", status=513, message=LOAD_MESSAGE)
-    yield post("error server: prefixed prediction", PREFIXED, "/a/b/predict/", b"a\n", status=513, message=LOAD_MESSAGE)
-    yield get("error server: without the prefix", PREFIXED, "/ping/", status=404, says="no such path")
+    yield post(
+        "error server: prefixed prediction",
+        PREFIXED,
+        "/a/b/predict/",
+        b"a\n",
+        status=513,
+        message=LOAD_MESSAGE,
+    )
+    yield get(
+        "error server: without the prefix", PREFIXED, "/ping/", status=404, says="no such path"
+    )
 
 
 def _failed(id: str, served: Served, **fields: Any) -> Case:
@@ -72,7 +101,11 @@ def _reasons() -> Iterator[Case]:
         ),
     )
     yield _failed("target type", Served("linear", None), says="Target type is missing.")
-    yield _failed("two target types", Served("metadata", "regression"), says="doesn't match target type from model config file")
+    yield _failed(
+        "two target types",
+        Served("metadata", "regression"),
+        says="doesn't match target type from model config file",
+    )
     yield _failed(
         "target name",
         replace(models.TEXT, environment=()),
@@ -83,8 +116,16 @@ def _reasons() -> Iterator[Case]:
     )
     yield _failed("no model", Served("no_model"), says="Can not detect language by artifacts")
     yield _failed("two custom files", Served("two_custom"), says="Found too many custom hook files")
-    yield _failed("no score hook", Served("sparse_transform", "unstructured"), says="hook 'score_unstructured' must be provided")
-    yield _failed("deployment config", replace(models.LINEAR, deployment="{}"), says="'target' section not found in deployment config json file")
+    yield _failed(
+        "no score hook",
+        Served("sparse_transform", "unstructured"),
+        says="hook 'score_unstructured' must be provided",
+    )
+    yield _failed(
+        "deployment config",
+        replace(models.LINEAR, deployment="{}"),
+        says="'target' section not found in deployment config json file",
+    )
 
 
 CASES = (*_routes(), *_prefix(), *_reasons())

@@ -44,13 +44,21 @@ def _guarded(served: Served = GUARDED, name: str = "extension") -> Iterator[Case
         yield ask(f"{path} is open", path, json=OK)
     for path in ("/health/", "/info/", "/stats/", "/models", "/livez", "/directAccess/x"):
         yield ask(f"{path} without a token", path, status=401, json=NO_TOKEN)
-    yield ask("wrong token", "/health/", send={"X-Auth": "x"}, status=403, json={"message": "wrong token"})
+    yield ask(
+        "wrong token", "/health/", send={"X-Auth": "x"}, status=403, json={"message": "wrong token"}
+    )
     yield ask("right token", "/health/", send=KEY, json=OK)
     yield ask("route of its own", "/extra/bob", send=KEY, json={"name": "bob"})
     yield ask("route of its own without a token", "/extra/bob", status=401, json=NO_TOKEN)
     yield ask("unknown path without a token", "/nope", status=401, json=NO_TOKEN)
     yield ask("404 of its own", "/nope", send=KEY, status=404, json={"message": "nothing here"})
-    yield ask("request id", "/health/", send={"X-Request-Id": "i"}, status=401, reply_headers={"X_Request_ID": "i"})
+    yield ask(
+        "request id",
+        "/health/",
+        send={"X-Request-Id": "i"},
+        status=401,
+        reply_headers={"X_Request_ID": "i"},
+    )
     yield ask(
         "405 stays",
         "/predict/",
@@ -68,7 +76,9 @@ def _predictions() -> Iterator[Case]:
     yield send("prediction without a token", b"v\n1\n", status=401, json=NO_TOKEN)
     yield send("prediction", b"v\n1\n", send=KEY, json={"predictions": [2.0]})
     yield send("failing hook", b"do,v\nfail,1\n", send=KEY, status=500, says="out of order")
-    yield send("refusing hook", b"do,v\nrefuse,1\n", send=KEY, status=409, json={"message": "not today"})
+    yield send(
+        "refusing hook", b"do,v\nrefuse,1\n", send=KEY, status=409, json={"message": "not today"}
+    )
     chat = "/chat/completions"
     yield _marked(
         post(
@@ -86,10 +96,19 @@ def _predictions() -> Iterator[Case]:
 
 def _others() -> Iterator[Case]:
     yield from _guarded(NESTED, "extension below")
-    yield get("extension: its own failure says nothing", GUARDED, "/extra-failure", send=KEY, status=500, says="internal error")
+    yield get(
+        "extension: its own failure says nothing",
+        GUARDED,
+        "/extra-failure",
+        send=KEY,
+        status=500,
+        says="internal error",
+    )
     yield get("extension ignored", IGNORED, "/health/", json=OK, absent_headers=("X-Ext",))
     yield get("extension: prefix", PREFIXED, "/pre/health/", status=401, json=NO_TOKEN)
-    yield get("extension: its route has no prefix", PREFIXED, "/extra/bob", send=KEY, json={"name": "bob"})
+    yield get(
+        "extension: its route has no prefix", PREFIXED, "/extra/bob", send=KEY, json={"name": "bob"}
+    )
 
 
 def _faulty() -> Iterator[Case]:
@@ -104,8 +123,20 @@ def _faulty() -> Iterator[Case]:
     yield get("two extensions", TWO, "/ping/", status=513, says="custom_f")
     broken = Served("broken_load", files=BOTH, error_server=True)
     for path in ("/health/", "/info/"):
-        yield get(f"extension of a broken model: {path}", broken, path, status=513, says="the weights are gone")
-    yield get("extension of a broken model: its route", broken, "/extra/bob", status=404, says="no such path")
+        yield get(
+            f"extension of a broken model: {path}",
+            broken,
+            path,
+            status=513,
+            says="the weights are gone",
+        )
+    yield get(
+        "extension of a broken model: its route",
+        broken,
+        "/extra/bob",
+        status=404,
+        says="no such path",
+    )
 
 
 CASES = (*_guarded(), *_predictions(), *_others(), *_faulty())

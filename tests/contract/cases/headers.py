@@ -44,8 +44,16 @@ def _request_ids() -> Iterator[Case]:
     yield post("request id on 422", LINEAR, "/transform/", row, status=422, **options)
     failing = b"do,v\nfail,1\n"
     yield post("request id on 500", models.REGRESSION, "/predict/", failing, status=500, **options)
-    yield post("request id on unstructured", models.UNSTRUCTURED, "/predictUnstructured/", b"x", **options)
-    yield get("request id in any case", LINEAR, "/ping/", send={"x-request-ID": "id-1"}, reply_headers=echoed)
+    yield post(
+        "request id on unstructured", models.UNSTRUCTURED, "/predictUnstructured/", b"x", **options
+    )
+    yield get(
+        "request id in any case",
+        LINEAR,
+        "/ping/",
+        send={"x-request-ID": "id-1"},
+        reply_headers=echoed,
+    )
 
 
 CASES = (

@@ -31,7 +31,10 @@ def _binary() -> Iterator[Case]:
     yield predict("binary: nearly one", BINARY, _do("nearly one"), gives=nearly)
     extra = {"columns": ["why", "k"], "index": [0, 1], "data": [["w", 1], ["w", 1]]}
     yield predict(
-        "binary: extra columns", BINARY, _do("extra"), json={"predictions": BOTH, "extraModelOutput": extra}
+        "binary: extra columns",
+        BINARY,
+        _do("extra"),
+        json={"predictions": BOTH, "extraModelOutput": extra},
     )
     for name, message in (
         ("one column", f"{EXPECTED}Index(['Predictions'], dtype='str')"),
@@ -74,8 +77,12 @@ def _multilabel() -> Iterator[Case]:
     served = models.MULTILABEL
     gives = [{"x": 0.9, "y": 0.8, "z": 0.1}]
     yield predict("multilabel need not add up", served, b"x,y,z\n0.9,0.8,0.1\n", gives=gives)
-    yield predict("multilabel with NaN", served, b"x,y,z\n,1,0\n", gives=[{"x": None, "y": 1.0, "z": 0.0}])
-    yield predict("multilabel over one", served, b"x,y,z\n2,0,0\n", status=500, says="greater than 1")
+    yield predict(
+        "multilabel with NaN", served, b"x,y,z\n,1,0\n", gives=[{"x": None, "y": 1.0, "z": 0.0}]
+    )
+    yield predict(
+        "multilabel over one", served, b"x,y,z\n2,0,0\n", status=500, says="greater than 1"
+    )
 
 
 def _spellings() -> Iterator[Case]:
@@ -84,9 +91,17 @@ def _spellings() -> Iterator[Case]:
         gives = [{negative: 0.75, positive: 0.25}]
         yield predict(f"classes 0 and 1 as {positive}", served, b"p,q\n0.75,0.25\n", gives=gives)
     swapped = replace(models.CLASSIFIER, labels=("0", "1"))
-    yield predict("classes 0 and 1, swapped", swapped, b"p,q\n0.75,0.25\n", gives=[{"0": 0.75, "1": 0.25}])
+    yield predict(
+        "classes 0 and 1, swapped", swapped, b"p,q\n0.75,0.25\n", gives=[{"0": 0.75, "1": 0.25}]
+    )
     other = replace(models.CLASSIFIER, labels=("spam", "ham"))
-    yield predict("classes 0 and 1 as other labels", other, b"p,q\n0.75,0.25\n", status=500, says="['spam', 'ham']")
+    yield predict(
+        "classes 0 and 1 as other labels",
+        other,
+        b"p,q\n0.75,0.25\n",
+        status=500,
+        says="['spam', 'ham']",
+    )
     told = [{"yes": 0.75, "no": 0.25}]
     yield predict("labels of the metadata file", models.METADATA, b"a\n1\n", gives=told)
 
@@ -97,12 +112,35 @@ def _arrays() -> Iterator[Case]:
         yield predict(f"two columns of an {name}", served, b"p,q\n0.75,0.25\n", gives=documented)
         yield predict(f"one column of an {name}", served, b"p\n0.25\n", gives=documented)
     legacy = models.LEGACY_ESTIMATOR
-    yield predict("two columns in the reference's order", legacy, b"p,q\n0.75,0.25\n", gives=[{"spam": 0.75, "ham": 0.25}])
-    yield predict("one column in the reference's order", legacy, b"p\n0.25\n", gives=[{"spam": 0.75, "ham": 0.25}])
+    yield predict(
+        "two columns in the reference's order",
+        legacy,
+        b"p,q\n0.75,0.25\n",
+        gives=[{"spam": 0.75, "ham": 0.25}],
+    )
+    yield predict(
+        "one column in the reference's order",
+        legacy,
+        b"p\n0.25\n",
+        gives=[{"spam": 0.75, "ham": 0.25}],
+    )
     many = models.MULTICLASS_ESTIMATOR
-    yield predict("columns of a multiclass array", many, b"p,q,r\n0.5,0.25,0.25\n", gives=[{"a": 0.5, "b": 0.25, "c": 0.25}])
-    yield predict("too few columns of a multiclass array", many, b"p,q\n0.5,0.5\n", status=500, says="Expected 3 columns")
-    yield predict("one column of a multiclass array", many, b"p\n0.5\n", status=500, says="Only one dimension")
+    yield predict(
+        "columns of a multiclass array",
+        many,
+        b"p,q,r\n0.5,0.25,0.25\n",
+        gives=[{"a": 0.5, "b": 0.25, "c": 0.25}],
+    )
+    yield predict(
+        "too few columns of a multiclass array",
+        many,
+        b"p,q\n0.5,0.5\n",
+        status=500,
+        says="Expected 3 columns",
+    )
+    yield predict(
+        "one column of a multiclass array", many, b"p\n0.5\n", status=500, says="Only one dimension"
+    )
 
 
 CASES = (*_binary(), *_multiclass(), *_multilabel(), *_spellings(), *_arrays())

@@ -84,7 +84,9 @@ CASES = (
         _labelled(0, ["x", "z"], {"x": 0.9, "y": 0.5, "z": 0.6}, predictionThreshold=0.5),
     ),
     _case("text", models.deployed(models.TEXT), b"promptText\nhi\n", _single(0, "you said hi")),
-    _case("geopoint", models.deployed(models.GEOPOINT), b"lon,lat\n1,2\n", _single(0, "POINT (1 2)")),
+    _case(
+        "geopoint", models.deployed(models.GEOPOINT), b"lon,lat\n1,2\n", _single(0, "POINT (1 2)")
+    ),
     _case(
         "vector database",
         models.deployed(models.SEARCH),

@@ -64,7 +64,9 @@ def _regression() -> Iterator[Case]:
         status=500,
         says="no column ['Predictions'] among ['p', 'q']",
     )
-    yield predict("regression: refuse", REGRESSION, _do("refuse"), status=409, json={"message": "not today"})
+    yield predict(
+        "regression: refuse", REGRESSION, _do("refuse"), status=409, json={"message": "not today"}
+    )
 
 
 def _extra() -> Iterator[Case]:
@@ -102,7 +104,9 @@ def _extra() -> Iterator[Case]:
 
 def _other_targets() -> Iterator[Case]:
     yield predict("anomaly", models.ANOMALY, b"v\n1\n12\n", gives=[9.0, 2.0])
-    yield predict("anomaly of an estimator", models.ANOMALY_ESTIMATOR, b"v\n1\n-1\n", gives=[1.0, -1.0])
+    yield predict(
+        "anomaly of an estimator", models.ANOMALY_ESTIMATOR, b"v\n1\n-1\n", gives=[1.0, -1.0]
+    )
     yield predict("estimator", models.ESTIMATOR, b"v,w\n1,2\n3,4\n", gives=[1.0, 3.0])
     yield predict(
         "estimator that fails",
@@ -114,7 +118,9 @@ def _other_targets() -> Iterator[Case]:
     points = ["POINT (1.5 2)", "POINT (3.0 4)"]
     yield predict("geopoint as text", models.GEOPOINT, b"lon,lat\n1.5,2\n3,4\n", gives=points)
     point = {"type": "Point", "coordinates": [1.5, 2.5]}
-    yield predict("geopoint as object", models.GEOPOINT, b"lon,lat,object\n1.5,2.5,1\n", gives=[point])
+    yield predict(
+        "geopoint as object", models.GEOPOINT, b"lon,lat,object\n1.5,2.5,1\n", gives=[point]
+    )
     documents = ["The sun is a star.", None]
     yield predict("vector database", models.SEARCH, b"question\nsun\nmars\n", gives=documents)
     distances = {"columns": ["distance"], "index": [0], "data": [[0.5]]}
@@ -145,8 +151,16 @@ def _text() -> Iterator[Case]:
             b"promptText,count\nhi,1\n",
             json={"predictions": ["you said hi"], "extraModelOutput": extra},
         )
-    yield predict("text without its column", text, b"promptText,other\nhi,1\n", status=500, says="['reply']")
-    yield predict("text of a failing hook", text, b"x\nhi\n", status=500, message=f"{SCORE_FAILED}KeyError('promptText')")
+    yield predict(
+        "text without its column", text, b"promptText,other\nhi,1\n", status=500, says="['reply']"
+    )
+    yield predict(
+        "text of a failing hook",
+        text,
+        b"x\nhi\n",
+        status=500,
+        message=f"{SCORE_FAILED}KeyError('promptText')",
+    )
     two = models.TEXT_TWO_ARGUMENTS
     yield predict("text without a score hook", two, b"x\n1\n", status=404, says="no score hook")
 
@@ -154,19 +168,35 @@ def _text() -> Iterator[Case]:
 def _reading() -> Iterator[Case]:
     reading = models.READING
     for type in ("application/octet-stream", "application/json", "text/csv", None, "garbage"):
-        yield predict(f"read_input_data of {type}", reading, b"1|2\n3|4\n", type, gives=[103.0, 107.0])
+        yield predict(
+            f"read_input_data of {type}", reading, b"1|2\n3|4\n", type, gives=[103.0, 107.0]
+        )
     upload = form(("X", "x.json", b"1|2\n"))
     yield predict("read_input_data of a form", reading, upload, MULTIPART, gives=[103.0])
     encoded = "application/x-www-form-urlencoded"
     yield predict("read_input_data of a URL-encoded form", reading, b"1|2", encoded, gives=[103.0])
     for body, message in (
-        (b"unreadable", "Model 'read_input_data' hook failed to read input data. Exception: ValueError('not lines of numbers')"),
+        (
+            b"unreadable",
+            "Model 'read_input_data' hook failed to read input data. Exception: ValueError('not lines of numbers')",
+        ),
         (b"list|1", "transform must return a dataframe, but received <class 'list'>"),
-        (b"-3|2", "Model 'post_process' hook failed to post-process predictions. Exception: KeyError('no shift')"),
+        (
+            b"-3|2",
+            "Model 'post_process' hook failed to post-process predictions. Exception: KeyError('no shift')",
+        ),
         (b"-4|2", "Output of post_process hook must be a dataframe, not a <class 'numpy.ndarray'>"),
     ):
-        yield predict(f"reading model gets {body.decode()}", reading, body, status=500, message=message)
-    yield predict("transform hook that fails", reading, b"a|b", status=500, says="Model 'transform hook' failed to transform dataset. Exception: ValueError(")
+        yield predict(
+            f"reading model gets {body.decode()}", reading, body, status=500, message=message
+        )
+    yield predict(
+        "transform hook that fails",
+        reading,
+        b"a|b",
+        status=500,
+        says="Model 'transform hook' failed to transform dataset. Exception: ValueError(",
+    )
 
 
 def _wrong_routes() -> Iterator[Case]:

@@ -35,7 +35,9 @@ def _prefixed(setting: str, prefix: str) -> Iterator[Case]:
         reply_headers={"Allow": "POST, OPTIONS"},
     )
     for path in ("/", "/ping/", "/livez", f"{prefix}x/ping/", f"{prefix}{prefix}/ping/"):
-        yield get(f"prefix {setting}: {path} is not there", served, path, status=404, says="no such path")
+        yield get(
+            f"prefix {setting}: {path} is not there", served, path, status=404, says="no such path"
+        )
 
 
 CASES = (

@@ -115,7 +115,9 @@ CASES = (
     *_unknown(),
     get("percent-encoded path", LINEAR, "/%70ing/", json=OK),
     get("query string of a probe", LINEAR, "/ping/?a=1", json=OK),
-    post("query string of a prediction", LINEAR, "/predict/?a=1", ROW, json={"predictions": [22.0]}),
+    post(
+        "query string of a prediction", LINEAR, "/predict/?a=1", ROW, json={"predictions": [22.0]}
+    ),
     get("body of a GET is ignored", LINEAR, "/ping/", send={"Content-Length": "3"}, body=b"abc"),
     get("accept is ignored", LINEAR, "/ping/", send={"Accept": "text/html"}, json=OK),
 )

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
-
-from datarobot_drum import __version__
 
 from tests.contract.cases import models
 from tests.contract.cases.case import ANYTHING, Case, get, post
 from tests.contract.serving import Served
 
+from datarobot_drum import __version__
+
 LINEAR = models.LINEAR
 FORMATS = {"csv": None, "mtx": None}
 DIRECT_ACCESS = {"message": "This endpoint is only supported by OpenAI based predictors"}
 NO_TIMES = dict.fromkeys(("min", "max", "avg", "total"))
-MEASURED = replace(LINEAR, folder="linear", show_perf=True)
 
 
-def _info(id: str, served: Served, absent: tuple[str, ...] = (), **facts: Any) -> Case:
+def _info(id: str, served: Served, **facts: Any) -> Case:
     common = {
         "codeDir": ANYTHING,
         "targetType": served.target,
@@ -67,7 +65,13 @@ FROM_FILE = {
 }
 
 CASES = (
-    get("ping bytes", LINEAR, "/ping/", body_is=b'{"message":"OK"}\n', content_type="application/json"),
+    get(
+        "ping bytes",
+        LINEAR,
+        "/ping/",
+        body_is=b'{"message":"OK"}\n',
+        content_type="application/json",
+    ),
     get("health bytes", LINEAR, "/health/", body_is=b'{"message":"OK"}\n'),
     get("livez", LINEAR, "/livez", json={"status": "alive"}),
     get("readyz", LINEAR, "/readyz", json={"status": "ready"}),
@@ -110,5 +114,13 @@ CASES = (
         },
     ),
     *_direct_access(),
-    post("direct access ignores its body", LINEAR, "/nim/a", b"{}", "application/json", status=400, json=DIRECT_ACCESS),
+    post(
+        "direct access ignores its body",
+        LINEAR,
+        "/nim/a",
+        b"{}",
+        "application/json",
+        status=400,
+        json=DIRECT_ACCESS,
+    ),
 )

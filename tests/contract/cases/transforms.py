@@ -21,7 +21,11 @@ def _csv(name: str, content: bytes) -> tuple[Part, Part]:
 def _sparse(matrix: bytes, names: bytes) -> tuple[Part, Part, Part]:
     return (
         ("X.format", None, b"sparse"),
-        ("X.transformed", "X.transformed", b"%%MatrixMarket matrix coordinate real general\n%\n" + matrix),
+        (
+            "X.transformed",
+            "X.transformed",
+            b"%%MatrixMarket matrix coordinate real general\n%\n" + matrix,
+        ),
         ("X.colnames", "X.colnames", names),
     )
 
@@ -46,10 +50,26 @@ def _answers() -> Iterator[Case]:
     yield _do("y", parts=_csv("X", b"sum\r\nno y\r\nno y"))
     doubled = _sparse(b"2 2 3\n1 1 2\n2 1 9\n1 2 4\n", b"0\n1")
     sparse = models.SPARSE_TRANSFORM
-    yield post("transform by an estimator", sparse, "/transform/", b"a,b\n1,2\n4.5,0\n", parts=doubled)
-    yield post("transform of a matrix by an estimator", sparse, "/transform/", MATRIX, "text/mtx", parts=doubled)
+    yield post(
+        "transform by an estimator", sparse, "/transform/", b"a,b\n1,2\n4.5,0\n", parts=doubled
+    )
+    yield post(
+        "transform of a matrix by an estimator",
+        sparse,
+        "/transform/",
+        MATRIX,
+        "text/mtx",
+        parts=doubled,
+    )
     upload = form(("X", "x.mtx", MATRIX))
-    yield post("transform of a form by an estimator", sparse, "/transform/", upload, MULTIPART, parts=doubled)
+    yield post(
+        "transform of a form by an estimator",
+        sparse,
+        "/transform/",
+        upload,
+        MULTIPART,
+        parts=doubled,
+    )
 
 
 def _y() -> Iterator[Case]:
@@ -68,7 +88,9 @@ def _y() -> Iterator[Case]:
 
 def _faulty() -> Iterator[Case]:
     rows = "Transformation resulted in different number of rows than original data"
-    pair = "DrumTransformException('Transformation of the target variable is not supported by DRUM.')"
+    pair = (
+        "DrumTransformException('Transformation of the target variable is not supported by DRUM.')"
+    )
     for name, message in (
         ("one too many", rows),
         ("none", rows),
@@ -82,14 +104,31 @@ def _faulty() -> Iterator[Case]:
     marked = {"X-Drum-User-Http-Error": "true"}
     yield _do("refuse", status=403, json={"message": "not this one"}, reply_headers=marked)
     failed = "Couldn't naively apply transformer: two columns are needed"
-    yield post("transform that an estimator refuses", models.SPARSE_TRANSFORM, "/transform/", b"a\n1\n", status=500, message=failed)
+    yield post(
+        "transform that an estimator refuses",
+        models.SPARSE_TRANSFORM,
+        "/transform/",
+        b"a\n1\n",
+        status=500,
+        message=failed,
+    )
     yield post("transform of nothing", TRANSFORM, "/transform/", b"", status=422, message=MISSING)
-    yield post("transform of JSON", TRANSFORM, "/transform/", b"[]", "application/json", status=422, says="`application/json` is not supported")
+    yield post(
+        "transform of JSON",
+        TRANSFORM,
+        "/transform/",
+        b"[]",
+        "application/json",
+        status=422,
+        says="`application/json` is not supported",
+    )
 
 
 def _checked() -> Iterator[Case]:
     checked = models.TRANSFORM_CHECKED
-    yield post("transform within its schema", checked, "/transform/", b"a\n1\n", parts=_csv("X", b"a\r\n1"))
+    yield post(
+        "transform within its schema", checked, "/transform/", b"a\n1\n", parts=_csv("X", b"a\r\n1")
+    )
     for id, body in (("two columns", b"a,b\n1,2\n"), ("a column of text", b"a\nt\n")):
         yield post(
             f"transform gives {id} against its schema",

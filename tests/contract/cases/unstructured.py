@@ -58,15 +58,27 @@ def _received() -> Iterator[Case]:
     for type in ("image/png", "application/xml", "application/x-www-form-urlencoded"):
         yield _described(f"bytes for {type}", b"a=1", type, "bytes", {"mimetype": type})
     upload = form(("X", "x.csv", b"a\n1\n"))
-    yield _described("a form unread", upload, MULTIPART, "bytes", {"mimetype": "multipart/form-data"})
+    yield _described(
+        "a form unread", upload, MULTIPART, "bytes", {"mimetype": "multipart/form-data"}
+    )
     for type in ("text/plain; charset=latin1", 'text/plain;charset="latin1"'):
         keywords = {"mimetype": "text/plain", "charset": "latin1"}
         yield _described(f"text of {type}", b"h\xe9", type, "str", keywords)
     keywords = {"mimetype": "application/xml", "charset": "latin1"}
-    yield _described("bytes with a charset", b"<\xe9>", "application/xml; charset=latin1", "bytes", keywords)
+    yield _described(
+        "bytes with a charset", b"<\xe9>", "application/xml; charset=latin1", "bytes", keywords
+    )
     plain = {"mimetype": "text/plain", **utf8}
     yield _described_query(plain)
-    yield _described("a header in Title-Case", b"", "text/plain", "str", plain, tone="soft", send={"x-TONE": "soft"})
+    yield _described(
+        "a header in Title-Case",
+        b"",
+        "text/plain",
+        "str",
+        plain,
+        tone="soft",
+        send={"x-TONE": "soft"},
+    )
 
 
 def _described_query(keywords: dict[str, str]) -> Case:
@@ -85,14 +97,53 @@ def _described_query(keywords: dict[str, str]) -> Case:
 
 def _echoes() -> Iterator[Case]:
     for path in (PATH, "/predictionsUnstructured/"):
-        yield post(f"echo at {path}", UNSTRUCTURED, path, b"abc", "text/plain", body_is=b"abc", content_type=PLAIN)
-    yield post("echo of bytes", UNSTRUCTURED, PATH, b"\0\xff", "application/octet-stream", body_is=b"\0\xff", content_type="application/octet-stream")
-    yield post("echo of nothing", UNSTRUCTURED, PATH, b"", "text/plain", body_is=b"", content_type=PLAIN)
-    yield post("echo in pieces", UNSTRUCTURED, PATH, b"abcd", "text/plain", chunked=True, body_is=b"abcd")
+        yield post(
+            f"echo at {path}",
+            UNSTRUCTURED,
+            path,
+            b"abc",
+            "text/plain",
+            body_is=b"abc",
+            content_type=PLAIN,
+        )
+    yield post(
+        "echo of bytes",
+        UNSTRUCTURED,
+        PATH,
+        b"\0\xff",
+        "application/octet-stream",
+        body_is=b"\0\xff",
+        content_type="application/octet-stream",
+    )
+    yield post(
+        "echo of nothing", UNSTRUCTURED, PATH, b"", "text/plain", body_is=b"", content_type=PLAIN
+    )
+    yield post(
+        "echo in pieces", UNSTRUCTURED, PATH, b"abcd", "text/plain", chunked=True, body_is=b"abcd"
+    )
     yield post("text model with the hook", models.TEXT, PATH, b"abc", "text/plain", body_is=b"cba")
-    yield post("text that is no text", UNSTRUCTURED, PATH, b"\xff", "text/plain", status=400, says="utf-8")
-    yield post("text of an unknown charset", UNSTRUCTURED, PATH, b"a", "text/plain; charset=klingon", status=415, message="unknown encoding: klingon; use a charset such as utf-8")
-    yield post("compressed text", UNSTRUCTURED, PATH, b"a", "text/plain", status=415, says="gzip", send={"Content-Encoding": "gzip"})
+    yield post(
+        "text that is no text", UNSTRUCTURED, PATH, b"\xff", "text/plain", status=400, says="utf-8"
+    )
+    yield post(
+        "text of an unknown charset",
+        UNSTRUCTURED,
+        PATH,
+        b"a",
+        "text/plain; charset=klingon",
+        status=415,
+        message="unknown encoding: klingon; use a charset such as utf-8",
+    )
+    yield post(
+        "compressed text",
+        UNSTRUCTURED,
+        PATH,
+        b"a",
+        "text/plain",
+        status=415,
+        says="gzip",
+        send={"Content-Encoding": "gzip"},
+    )
     yield _do("host", body_is=b"testserver")
 
 
@@ -116,13 +167,21 @@ def _returned() -> Iterator[Case]:
 
 
 def _faulty() -> Iterator[Case]:
-    single = "In unstructured mode single return value can be of type str/bytes, but received <class "
+    single = (
+        "In unstructured mode single return value can be of type str/bytes, but received <class "
+    )
     for name, message in (
         ("dict", f"{single}'dict'>"),
         ("number", f"{single}'int'>"),
         ("list", f"{single}'list'>"),
-        ("triple", "In unstructured mode predictions of type tuple must have length = 2, but received length = 3"),
-        ("bad pair", "In unstructured mode tuple return value must be of type (str/bytes, dict) but received (<class 'str'>, <class 'str'>)"),
+        (
+            "triple",
+            "In unstructured mode predictions of type tuple must have length = 2, but received length = 3",
+        ),
+        (
+            "bad pair",
+            "In unstructured mode tuple return value must be of type (str/bytes, dict) but received (<class 'str'>, <class 'str'>)",
+        ),
         ("bad charset", "unknown encoding: klingon"),
         ("fail", "cannot read this"),
         ("leave", "model code called sys.exit(9)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -91,8 +92,9 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
         ctx.begin(give_up)
         yield
         ctx.server.drain()
-        ctx.stop()
-        ctx.cleanup()
+        # waits for the last hook to return, which must not stop the event loop
+        await asyncio.to_thread(ctx.stop)
+        await asyncio.to_thread(ctx.cleanup)
 
     return lifespan
 

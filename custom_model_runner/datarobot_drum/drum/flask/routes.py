@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import flask
@@ -14,6 +15,8 @@ from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Kind, Route
+
+logger = logging.getLogger("drum.flask")
 
 #: user code tests endpoint names such as `model_api.ping`
 BLUEPRINT = "model_api"
@@ -74,20 +77,33 @@ def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
     """The request's body, read until its end or the limit, whichever comes first."""
     body = SpooledUploadFile(limit)
     length = environ.get("CONTENT_LENGTH") or ""
-    if length.isdigit() and not body.declare(int(length)):
-        return body
-    stream = environ["wsgi.input"]
     left = int(length) if length.isdigit() else None
+    if left is not None and not body.declare(left):
+        return body
     if left is None and not environ.get("wsgi.input_terminated"):
         return body
+    try:
+        for chunk in _chunks(environ["wsgi.input"], left):
+            if not body.feed(chunk):
+                return body
+            if body.wants_spill:
+                body.spill()
+    except Exception:
+        # each WSGI server has errors of its own for a broken body
+        logger.info("cannot read the request body", exc_info=True)
+        body.cut_off()
+    if left is not None and body.size < left:
+        body.cut_off()
+    return body
+
+
+def _chunks(stream: Any, left: int | None) -> Iterator[bytes]:
     while left != 0:
         chunk = stream.read(READ_BYTES if left is None else min(READ_BYTES, left))
-        if not chunk or not body.feed(chunk):
-            break
-        if body.wants_spill:
-            body.spill()
+        if not chunk:
+            return
+        yield chunk
         left = None if left is None else left - len(chunk)
-    return body
 
 
 def to_response(reply: Reply) -> flask.Response:

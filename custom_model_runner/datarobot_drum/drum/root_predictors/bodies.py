@@ -7,7 +7,12 @@ import io
 import tempfile
 from typing import IO, BinaryIO, cast
 
-from datarobot_drum.drum.errors import DrumError, Overloaded, PayloadTooLarge
+from datarobot_drum.drum.errors import (
+    DrumError,
+    MalformedRequest,
+    Overloaded,
+    PayloadTooLarge,
+)
 
 #: Bodies up to this many bytes never touch the disk.
 SPOOL_BYTES = 4 * 1024 * 1024
@@ -70,6 +75,10 @@ class SpooledUploadFile:
         self._chunks.append(chunk)
         self._buffered += len(chunk)
         return True
+
+    def cut_off(self) -> None:
+        """The body ended before its end, or was not framed as HTTP has it."""
+        self._refuse(MalformedRequest("the request body ended early; send it again"))
 
     def spill(self) -> None:
         """Write what memory holds to a temporary file."""

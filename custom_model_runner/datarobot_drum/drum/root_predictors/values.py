@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+BODY_HEADERS = ("Content-Type", "Content-Length")
+
 
 class Headers(Mapping[str, str]):
     """Request headers: found in any case, iterated in Title-Case, repeated ones joined by a comma.
@@ -17,7 +19,8 @@ class Headers(Mapping[str, str]):
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
-            if "_" not in name:
+            # WSGI cannot tell an empty Content-Type from a missing one
+            if "_" not in name and (value or name.title() not in BODY_HEADERS):
                 self._values.setdefault(name.title(), []).append(value)
 
     def __getitem__(self, name: str) -> str:

@@ -216,7 +216,15 @@ def test_chunks_that_nobody_reads_on_close_the_model_s_generator() -> None:
         finally:
             closed.append(True)
 
-    chunks = as_chunks(stream(), "a1")
+    kept = stream()
+    chunks = as_chunks(kept, "a1")
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     assert closed == [True]
+
+
+def test_chunks_of_a_stream_without_an_end_of_its_own_are_left_to_themselves() -> None:
+    chunks = as_chunks(iter([CHUNK, CHUNK]), "a1")
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    assert list(chunks) == []
