@@ -85,7 +85,12 @@ def _prefix() -> Iterator[Case]:
 
 def _failed(id: str, served: Served, **fields: Any) -> Case:
     return get(
-        f"error server: {id}", replace(served, error_server=True), "/health/", status=513, **fields
+        f"error server: {id}",
+        replace(served, error_server=True),
+        "/health/",
+        status=513,
+        absent_headers=("X-Drum-User-Http-Error",),
+        **fields,
     )
 
 
@@ -100,6 +105,9 @@ def _reasons() -> Iterator[Case]:
             "model config file."
         ),
     )
+    yield _failed("user error while loading", Served("refusing_load"), message="no key")
+    yield _failed("exit while loading", Served("leaving_load"), says="4")
+    yield _failed("load_model gives nothing", Served("empty_load"), says="None is returned")
     yield _failed("target type", Served("linear", None), says="Target type is missing.")
     yield _failed(
         "two target types",

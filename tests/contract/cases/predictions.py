@@ -178,12 +178,18 @@ def _reading() -> Iterator[Case]:
     for body, message in (
         (
             b"unreadable",
-            "Model 'read_input_data' hook failed to read input data. Exception: ValueError('not lines of numbers')",
+            (
+                "Model 'read_input_data' hook failed to read input data. "
+                "Exception: ValueError('not lines of numbers')"
+            ),
         ),
         (b"list|1", "transform must return a dataframe, but received <class 'list'>"),
         (
             b"-3|2",
-            "Model 'post_process' hook failed to post-process predictions. Exception: KeyError('no shift')",
+            (
+                "Model 'post_process' hook failed to post-process predictions. "
+                "Exception: KeyError('no shift')"
+            ),
         ),
         (b"-4|2", "Output of post_process hook must be a dataframe, not a <class 'numpy.ndarray'>"),
     ):
@@ -227,9 +233,10 @@ def _wrong_routes() -> Iterator[Case]:
             "/predictionsUnstructured/ endpoint."
         )
         yield _wrong(models.UNSTRUCTURED, path, message)
-    message = "This model has target type TargetType.UNSTRUCTURED, use the /predictUnstructured/ endpoint."
+    start = "This model has target type TargetType"
+    message = f"{start}.UNSTRUCTURED, use the /predictUnstructured/ endpoint."
     yield _wrong(models.UNSTRUCTURED, "/transform/", message)
-    message = "This model has target type TargetType.TRANSFORM, use either /predict/ or /predictions/ endpoint."
+    message = f"{start}.TRANSFORM, use either /predict/ or /predictions/ endpoint."
     yield _wrong(models.TRANSFORM, "/predictUnstructured/", message)
     yield post(
         "the route is checked before the body",

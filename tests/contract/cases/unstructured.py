@@ -176,11 +176,17 @@ def _faulty() -> Iterator[Case]:
         ("list", f"{single}'list'>"),
         (
             "triple",
-            "In unstructured mode predictions of type tuple must have length = 2, but received length = 3",
+            (
+                "In unstructured mode predictions of type tuple must have length = 2, "
+                "but received length = 3"
+            ),
         ),
         (
             "bad pair",
-            "In unstructured mode tuple return value must be of type (str/bytes, dict) but received (<class 'str'>, <class 'str'>)",
+            (
+                "In unstructured mode tuple return value must be of type (str/bytes, dict) "
+                "but received (<class 'str'>, <class 'str'>)"
+            ),
         ),
         ("bad charset", "unknown encoding: klingon"),
         ("fail", "cannot read this"),

@@ -119,7 +119,7 @@ class Model:
         if hook is None:
             return table
         return _frame(
-            _call(hook, TRANSFORM_FAILED, table, self.model),
+            _call(hook, TRANSFORM_FAILED, table, self.model, None),
             "transform must return a dataframe, but received {}",
         )
 

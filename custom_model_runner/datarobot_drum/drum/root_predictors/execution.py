@@ -186,20 +186,21 @@ class PredictionThreads:
     def submit(self, job: Job) -> None:
         """Put `job` in line; Overloaded when the line is full."""
         self._gate.admit()
-        if self._jobs.qsize() > self._gate.max_running + self._gate.max_waiting:
-            self._forget_abandoned()
-        self._jobs.put(job)
+        # a job that came while the line is tidied would pass those that were there before it
+        with self._tidying:
+            if self._jobs.qsize() > self._gate.max_running + self._gate.max_waiting:
+                self._forget_abandoned()
+            self._jobs.put(job)
 
     def _forget_abandoned(self) -> None:
         # while the model is stuck no thread takes them out of the line
-        with self._tidying:
-            jobs: list[Job | None] = []
-            with suppress(Empty):
-                for _ in range(self._jobs.qsize()):
-                    jobs.append(self._jobs.get_nowait())
-            for job in jobs:
-                if job is None or job.is_waiting:
-                    self._jobs.put(job)
+        jobs: list[Job | None] = []
+        with suppress(Empty):
+            for _ in range(self._jobs.qsize()):
+                jobs.append(self._jobs.get_nowait())
+        for job in jobs:
+            if job is None or job.is_waiting:
+                self._jobs.put(job)
 
     def stop(self, timeout: float) -> None:
         """Take no further job and wait for the running ones, not for a load that goes on."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.errors import Overloaded, PayloadTooLarge
+from datarobot_drum.drum.errors import MalformedRequest, Overloaded, PayloadTooLarge
 from datarobot_drum.drum.root_predictors.bodies import SPOOL_BYTES, SpooledUploadFile
 
 FILE_LIMIT = 1024 * 1024
@@ -137,6 +137,17 @@ def test_body_closes_its_file_when_the_limit_is_passed_after_a_spill() -> None:
     assert not body.feed(b"ghijkl")
     assert file.closed
     assert not body.is_on_disk
+
+
+def test_body_that_ended_early_is_no_body() -> None:
+    body = SpooledUploadFile(spool_bytes=1)
+    body.feed(b"a\n1\n")
+    body.spill()
+    body.cut_off()
+    assert not body.is_on_disk
+    assert not body.feed(b"2\n")
+    with pytest.raises(MalformedRequest, match="ended early; send it again"):
+        body.bytes()
 
 
 def test_body_may_be_closed_twice() -> None:
