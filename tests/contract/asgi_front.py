@@ -112,6 +112,7 @@ class Call:
     def __init__(self, request: Request, exchange: Exchange) -> None:
         self._is_head = request.method == "HEAD"
         self._pieces = request.pieces or [b""]
+        self._stalls = request.stalls
         self._exchange = exchange
         self.gone = asyncio.Event()
         self.is_complete = False
@@ -120,7 +121,8 @@ class Call:
         """The body's next piece; after the last one, the end of the connection."""
         if self._pieces:
             piece = self._pieces.pop(0)
-            return {"type": "http.request", "body": piece, "more_body": bool(self._pieces)}
+            more = self._stalls or bool(self._pieces)
+            return {"type": "http.request", "body": piece, "more_body": more}
         await self.gone.wait()
         return {"type": "http.disconnect"}
 

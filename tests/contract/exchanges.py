@@ -17,13 +17,18 @@ PATIENCE = 20
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends; `chunked` bodies go in several pieces, without a declared length."""
+    """What a client sends.
+
+    `chunked` bodies go in several pieces, without a declared length. After a body that `stalls`
+    the client keeps the connection open and sends no more, though the body is not complete.
+    """
 
     method: str = "GET"
     path: str = "/"
     headers: Headers = ()
     body: bytes = b""
     chunked: bool = False
+    stalls: bool = False
 
     @property
     def sent_headers(self) -> Headers:

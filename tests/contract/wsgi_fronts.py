@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 from gunicorn.http.parser import RequestParser
@@ -54,6 +55,16 @@ def _pass_on(pieces: Iterable[bytes], exchange: Exchange) -> None:
             close()
 
 
+class StalledBody(BytesIO):
+    """A body whose rest never comes."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """What is there; an app that wants more would wait for ever."""
+        data = super().read(size)
+        assert data, "the app waits for more of the body"
+        return data
+
+
 def to_environ(request: Request) -> dict[str, Any]:
     """A request as PEP 3333 wants it; names with an underscore are dropped, as servers do."""
     path, _, query = request.path.partition("?")
@@ -68,7 +79,7 @@ def to_environ(request: Request) -> dict[str, Any]:
         "REMOTE_ADDR": "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(request.body),
+        "wsgi.input": StalledBody(request.body) if request.stalls else BytesIO(request.body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
@@ -105,8 +116,12 @@ class GunicornFront:
         return SocketExchange(ours, request.method)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            self._answer(connection)
+        try:
+            with contextlib.suppress(OSError):
+                self._answer(connection)
+        finally:
+            # as its workers do: what was not read must not cost the client the answer
+            util.close_graceful(connection)
 
     def _answer(self, connection: socket.socket) -> None:
         address = ("127.0.0.1", 1)
@@ -131,7 +146,7 @@ def to_bytes(request: Request) -> bytes:
     body = request.body
     if request.chunked:
         frames = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in request.pieces]
-        body = b"".join([*frames, b"0\r\n\r\n"])
+        body = b"".join(frames if request.stalls else [*frames, b"0\r\n\r\n"])
     return f"{request.method} {request.path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 

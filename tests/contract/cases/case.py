@@ -47,6 +47,7 @@ class Case:
     headers: Headers = ()
     body: bytes = b""
     chunked: bool = False
+    stalls: bool = False
     status: int = 200
     json: Any = UNCHECKED
     message: str | None = None
@@ -62,7 +63,7 @@ class Case:
     @property
     def request(self) -> Request:
         """What is sent."""
-        return Request(self.method, self.path, self.headers, self.body, self.chunked)
+        return Request(self.method, self.path, self.headers, self.body, self.chunked, self.stalls)
 
 
 def get(id: str, served: Served, path: str, **fields: Any) -> Case:

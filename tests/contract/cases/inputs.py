@@ -171,6 +171,12 @@ def _limits() -> Iterator[Case]:
         how = "in pieces" if chunked else "with its length"
         over: dict[str, Any] = {"chunked": chunked, "status": 413, "says": "limit of 30 bytes"}
         yield predict(f"body over the limit {how}", small, b"a,b\n" + b"1,0\n" * 7, **over)
+    refused: dict[str, Any] = {"status": 413, "says": "limit of 30 bytes", "stalls": True}
+    declared = {"Content-Length": "31"}
+    yield predict("body refused for its declared length", small, b"", send=declared, **refused)
+    # more than a front reads at once
+    large = ROWS * 5_000
+    yield predict("body refused before its end", small, large, chunked=True, **refused)
     text = replace(models.UNSTRUCTURED, environment=small.environment)
     yield post(
         "unstructured body over the limit",

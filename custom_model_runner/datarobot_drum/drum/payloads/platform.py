@@ -13,9 +13,10 @@ from pandas import DataFrame
 
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import InvalidOutput, StartupError
+from datarobot_drum.drum.payloads.json_text import plain_json
 from datarobot_drum.drum.payloads.labels import match_labels
 from datarobot_drum.drum.payloads.schema import OutputRules, Predictions
-from datarobot_drum.drum.payloads.writers import epoch_milliseconds, plain_json
+from datarobot_drum.drum.payloads.writers import epoch_milliseconds
 
 Row = dict[str, Any]
 

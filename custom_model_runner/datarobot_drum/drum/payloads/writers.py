@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import IO, Any
@@ -35,16 +34,6 @@ def predictions_json(predictions: DataFrame, extra: DataFrame | None, rules: Out
 def predictions_csv(frame: DataFrame, file: IO[Any], header: bool) -> None:
     """Write rows of a batch result; numbers in full, NaN as an empty field."""
     frame.to_csv(file, index=False, header=header, lineterminator="\n")
-
-
-def status_json(obj: object) -> bytes:
-    """JSON of status routes and errors: compact, keys sorted, ASCII, with a final line end."""
-    return (_dumps(obj, sort_keys=True, separators=(",", ":")) + "\n").encode()
-
-
-def plain_json(obj: object) -> bytes:
-    """JSON of the platform format: spaces after `,` and `:`, numbers in full."""
-    return _dumps(obj).encode()
 
 
 def transform_multipart(frame: DataFrame, y: DataFrame | None, boundary: str) -> tuple[bytes, str]:
@@ -95,41 +84,6 @@ def _row_template(labels: tuple[str, ...]) -> str:
 
 def _split_json(frame: DataFrame) -> str:
     return epoch_milliseconds(frame).to_json(orient="split", date_unit="ms")
-
-
-def _dumps(obj: object, **style: Any) -> str:
-    try:
-        return json.dumps(obj, allow_nan=False, default=_jsonable, **style)
-    except (ValueError, TypeError):
-        # NaN, or keys that cannot be sorted: rare, so only now is the object rebuilt.
-        return json.dumps(_without_nan(obj), **style)
-
-
-def _jsonable(value: object) -> object:
-    """What JSON can hold in place of a value that it cannot."""
-    if value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return list(value)
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, dict):
-        return {str(key): _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    return _without_nan(_jsonable(value))
 
 
 def _written_names(frame: DataFrame) -> list[str]:

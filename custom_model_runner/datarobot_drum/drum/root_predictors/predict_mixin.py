@@ -10,6 +10,7 @@ from email.utils import collapse_rfc2231_value
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum import payloads
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import (
     DrumError,
@@ -17,16 +18,6 @@ from datarobot_drum.drum.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-from datarobot_drum.drum.payloads import (
-    Payload,
-    UnsupportedFormat,
-    media_type_for_upload,
-    predictions_json,
-    read_table,
-    status_json,
-    transform_multipart,
-)
-from datarobot_drum.drum.payloads.platform import DeploymentConfig, platform_json
 from datarobot_drum.drum.root_predictors import chat, streams
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.multipart import FormReader, UploadedFile
@@ -34,6 +25,7 @@ from datarobot_drum.drum.root_predictors.replies import EVENT_STREAM, JSON, Repl
 from datarobot_drum.drum.root_predictors.values import Headers, QueryParameters
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.payloads import DeploymentConfig
     from datarobot_drum.drum.predictors import Model
 
 MISSING_DATA = (
@@ -109,7 +101,7 @@ class RequestAdapter:
         """The reader of a multipart body; UnsupportedFormat without a boundary."""
         boundary = self.parameters.get("boundary", "")
         if not boundary:
-            raise UnsupportedFormat(self.sent_media_type)
+            raise payloads.UnsupportedFormat(self.sent_media_type)
         form = FormReader(boundary.encode("latin-1", "replace"), FORM_FILES)
         try:
             form.read(self.body.open())
@@ -168,8 +160,12 @@ class PredictMixin:
         self._check_route_predict()
         predictions = self.model.predict(self._table(request))
         if self.deployment is not None:
-            return Reply(body=platform_json(predictions, self.deployment, self.model.rules))
-        return Reply(body=predictions_json(predictions.frame, predictions.extra, self.model.rules))
+            return Reply(
+                body=payloads.platform_json(predictions, self.deployment, self.model.rules)
+            )
+        return Reply(
+            body=payloads.predictions_json(predictions.frame, predictions.extra, self.model.rules)
+        )
 
     def _check_route_predict(self) -> None:
         target = self.model.target.type
@@ -183,7 +179,7 @@ class PredictMixin:
                 "/predictionsUnstructured/ endpoint."
             )
 
-    def _table(self, request: RequestAdapter) -> Payload:
+    def _table(self, request: RequestAdapter) -> payloads.Payload:
         """The table of a request: file part `X` of a form, else the body itself."""
         request.check_encoding()
         upload = request.file("X")
@@ -195,7 +191,7 @@ class PredictMixin:
         if request.media_type == URLENCODED and not self.model.reads_raw_input:
             raise InvalidInput(MISSING_DATA)
         body = request.body
-        return Payload(
+        return payloads.Payload(
             body.open() if body.is_on_disk else body.bytes(),
             media_type=request.media_type or None,
             raw_content_type=request.sent_media_type,
@@ -216,9 +212,9 @@ class PredictMixin:
         payload = self._table(request)
         upload = request.file("y")
         has_y = upload is not None and upload.body.size
-        y = read_table(_upload(upload, None)) if upload is not None and has_y else None
+        y = payloads.read_table(_upload(upload, None)) if upload is not None and has_y else None
         frame = self.model.transform(payload, y)
-        body, content_type = transform_multipart(frame, y, uuid.uuid4().hex)
+        body, content_type = payloads.transform_multipart(frame, y, uuid.uuid4().hex)
         return Reply(body=body, content_type=content_type)
 
     def do_predict_unstructured(self, request: RequestAdapter) -> Reply:
@@ -251,7 +247,7 @@ class PredictMixin:
         response = self.model.chat(params, request.headers)
         completion = chat.as_completion(response, association_id)
         if completion is not None:
-            return Reply(body=status_json(completion))
+            return Reply(body=payloads.status_json(completion))
         chunks = chat.as_chunks(response, association_id)
         return Reply(
             content_type=EVENT_STREAM,
@@ -261,14 +257,14 @@ class PredictMixin:
 
     def do_models(self, request: RequestAdapter) -> Reply:
         """The models that OpenAI clients may name."""
-        return Reply(body=status_json({"object": "list", "data": self.model.llm_models()}))
+        return Reply(body=payloads.status_json({"object": "list", "data": self.model.llm_models()}))
 
 
-def _upload(upload: UploadedFile, column_names: list[str] | None) -> Payload:
+def _upload(upload: UploadedFile, column_names: list[str] | None) -> payloads.Payload:
     body = upload.body
-    return Payload(
+    return payloads.Payload(
         body.open() if body.is_on_disk else body.bytes(),
-        media_type=media_type_for_upload(upload.filename),
+        media_type=payloads.media_type_for_upload(upload.filename),
         column_names=column_names,
         from_request=True,
     )

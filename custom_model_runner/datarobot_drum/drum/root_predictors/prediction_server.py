@@ -22,7 +22,6 @@ from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
-from datarobot_drum.drum.payloads.platform import DeploymentConfig
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
@@ -40,6 +39,7 @@ from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.payloads import DeploymentConfig
     from datarobot_drum.drum.predictors import Model
 
 logger = logging.getLogger("drum.server")

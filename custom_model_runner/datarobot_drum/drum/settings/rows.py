@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, get_origin
@@ -32,10 +35,29 @@ class SettingRow:
 
 def setting_rows() -> list[SettingRow]:
     """Every setting, in the order of the table."""
-    return [_row(name, field) for name, field in Settings.model_fields.items()]
+    docs = _docs()
+    return [_row(name, field, docs[name]) for name, field in Settings.model_fields.items()]
 
 
-def _row(name: str, field: FieldInfo) -> SettingRow:
+def _docs() -> dict[str, str]:
+    """The line of documentation below each field.
+
+    Read from the source here, not by pydantic: that would cost every start of a command.
+    """
+    (table,) = ast.parse(inspect.getsource(Settings)).body
+    statements = table.body if isinstance(table, ast.ClassDef) else []
+    return {
+        field.target.id: line.value.value
+        for field, line in itertools.pairwise(statements)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+    }
+
+
+def _row(name: str, field: FieldInfo, doc: str) -> SettingRow:
     source = source_of(field)
     sources = [source.name, source.option, *source.aliases, source.env]
     parameter, *others = [text for text in sources if text is not None]
@@ -46,7 +68,7 @@ def _row(name: str, field: FieldInfo) -> SettingRow:
         type=_type_word(plain_type(field.annotation)),
         range=describe_range(field),
         default=_default_word(field.default),
-        doc=field.description or "",
+        doc=doc,
     )
 
 

@@ -31,9 +31,7 @@ LogLevel = Literal["trace", "debug", "info", "warning", "error", "critical"]
 class Settings(BaseModel):
     """What an operator can tune, checked; `load` reads it."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     server_type: Annotated[
         names.ServerType | None,
