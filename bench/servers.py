@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
 from measure import process_tree
 from paths import BENCH, CEILING, RESULTS, body_file, model_folder
 

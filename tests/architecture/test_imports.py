@@ -42,7 +42,7 @@ def test_module_for_model_code_needs_only_the_standard_library(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["entry_point", "main", "cli", "server", "settings", "lifecycle"]
+    "module", ["entry_point", "main", "cli", "server", "settings", "lifecycle", "worker"]
 )
 def test_command_starts_without_loading_frameworks(module):
     assert imported_with(f"datarobot_drum.drum.{module}") & HEAVY == set()

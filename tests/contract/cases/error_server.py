@@ -106,7 +106,7 @@ def _reasons() -> Iterator[Case]:
         ),
     )
     yield _failed("user error while loading", Served("refusing_load"), message="no key")
-    yield _failed("exit while loading", Served("leaving_load"), says="4")
+    yield _failed("exit while loading", Served("leaving_load"), says="SystemExit(4)")
     yield _failed("load_model gives nothing", Served("empty_load"), says="None is returned")
     yield _failed("target type", Served("linear", None), says="Target type is missing.")
     yield _failed(

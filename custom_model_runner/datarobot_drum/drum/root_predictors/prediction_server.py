@@ -125,7 +125,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
         """There is no model and will be none: every route but `/livez` tells `error`."""
         logger.error("the model could not be loaded: %s", error, exc_info=error)
         # whatever went wrong, clients see status 513
-        self.failure = StartupError(str(error) or repr(error))
+        text = str(error) if isinstance(error, Exception) else repr(error)
+        self.failure = StartupError(text or repr(error))
         self._become(State.FAILED)
 
     def drain(self) -> None:

@@ -192,7 +192,7 @@ class Interrupted(BaseException):
     [
         (StartupError("no artifact"), "no artifact"),
         (CustomHTTPError("at load time", 418), "at load time"),
-        (SystemExit(3), "3"),
+        (SystemExit(3), "SystemExit(3)"),
         (Interrupted(), "Interrupted()"),
     ],
 )
