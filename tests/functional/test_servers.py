@@ -253,11 +253,16 @@ def test_two_workers_each_have_a_model(start_server, server_type, folder_of):
         server_type=server_type,
     )
     pids: set[int] = set()
-    wait_for(lambda: len(pids) == 2 or pids.add(new_worker(server)), "an answer of both workers")
+
+    def has_met_both() -> bool:
+        pids.add(answering_worker(server))
+        return len(pids) == 2
+
+    wait_for(has_met_both, "an answer of both workers")
     assert server.stop() == 0
 
 
-def new_worker(server) -> int:
+def answering_worker(server) -> int:
     # a connection of its own, or keep-alive would stay with one worker
     reply = server.get("/stats/", headers={"Connection": "close"})
     return reply.json()["drum_info"][0]["pid"]
@@ -388,7 +393,13 @@ def test_body_that_is_cut_off_reaches_no_model(start_server, server_type, folder
     server = start_server(
         folder_of(PLAIN_MODEL), "--target-type", "regression", server_type=server_type
     )
-    head = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\n"
+    lines = (
+        b"POST /predict/ HTTP/1.1",
+        b"Host: x",
+        b"Content-Type: text/csv",
+        b"Content-Length: 100",
+    )
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(head + DATA)
         client.shutdown(socket.SHUT_WR)
