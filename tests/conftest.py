@@ -19,6 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
+# Tests write one custom.py after another: equal in size and second, the second would be read from
+# the first one's bytecode.
+sys.dont_write_bytecode = True
+
 TEMPLATES = Path(__file__).resolve().parents[1] / "model_templates"
 DRUM = (sys.executable, "-m", "datarobot_drum.drum.entry_point")
 
