@@ -28,7 +28,7 @@ install:
 	@$(INSTALL) --dev
 
 clean:
-	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-runtime .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf custom_model_runner/build custom_model_runner/dist custom_model_runner/*.egg-info
 	rm -f model_templates/*/*.pkl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

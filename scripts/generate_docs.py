@@ -10,6 +10,7 @@ from pathlib import Path
 from datarobot_drum.drum import errors
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
+from datarobot_drum.drum.model_folder.parameters import ALLOW_EMPTY_VARIABLE
 from datarobot_drum.drum.root_predictors.routes import ROUTES
 from datarobot_drum.drum.settings import setting_rows
 
@@ -38,7 +39,9 @@ def settings_page() -> str:
         "Names are looked for from left to right, each first as the runtime parameter\n"
         "`MLOPS_RUNTIME_PARAM_<name>`, then as the environment variable `<name>`; the first\n"
         "value counts. An option of the command line (`--...`) comes before them all; only\n"
-        "`CUSTOM_MODEL_WORKERS` comes before `--max-workers`."
+        "`CUSTOM_MODEL_WORKERS` comes before `--max-workers`.\n\n"
+        f"Also read, as an environment variable only: `{ALLOW_EMPTY_VARIABLE}`; with `true`,\n"
+        "runtime parameters with `allowEmpty: false` may stay without a value."
     )
     rows = [
         (code([r.parameter]), code(r.aliases), r.type, r.range, code(r.default.split()), r.doc)
@@ -89,8 +92,12 @@ def _names(targets: Iterable[TargetType]) -> str:
 def errors_page() -> str:
     """Every error, with the status of an answer and the exit code of a command."""
     intro = (
-        'An error\'s answer is `{"message": "ERROR: ..."}`; chat routes answer with the error\n'
-        "object of OpenAI. A command prints one line and ends with the exit code."
+        'The answer to an error is `{"message": "ERROR: ..."}` on every route. Exceptions:\n'
+        '`{"error": ...}` for a chat body that is no JSON; `{"message": ...}` without the prefix\n'
+        "for errors that a hook raises for its client (`CustomHTTPError`) and for direct access\n"
+        "that the model does not offer; an event with the error object of OpenAI in a stream\n"
+        "that has begun.\n\n"
+        "A command prints one line and ends with the exit code."
     )
     rows = [
         (

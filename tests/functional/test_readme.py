@@ -21,6 +21,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PACKAGE_COMMANDS = re.findall(
+    r"```sh\n(.*?)```", (ROOT / "custom_model_runner" / "README.md").read_text(), re.DOTALL
+)
 NOT_IN_A_CHECKOUT = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", "__pycache__", "*.pkl", "*.egg-info", ".coverage*", ".results"
 )
@@ -109,3 +112,20 @@ def test_make_test_checks_and_tests():
         check=True,
     )
     assert done.stdout.split("\n")[:3] == ["scripts/install --dev", "scripts/check", "scripts/test"]
+
+
+def test_commands_of_the_package_s_readme_make_a_model_score_it_and_serve_it(tmp_path):
+    make, use, ask = PACKAGE_COMMANDS
+    pip, _, make = make.partition("\n")
+    score, serve = use.splitlines()
+    assert pip == "pip install opendrum"
+    on_path = f'export PATH="{Path(sys.executable).parent}:$PATH"\n'
+    script = f"set -e\n{on_path}{make}{score}"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=ENVIRONMENT, check=True)
+    assert (tmp_path / "predictions.csv").read_text() == "Predictions\n20.0\n40.0\n"
+    port, log = free_port(), tmp_path / "log"
+    command = f"{on_path}exec {serve.replace(':5000', f':{port}')}"
+    with running(command, tmp_path, log) as process:
+        wait_until_ready(port, process, log)
+        reply = answer(ask.strip().replace(":5000", f":{port}"), tmp_path)
+        assert reply == {"predictions": [20.0, 40.0]}

@@ -406,3 +406,58 @@ def test_body_that_is_cut_off_reaches_no_model(start_server, server_type, folder
         reply = client.recv(1000)
     assert b" 200 " not in reply
     assert server.post("/predict/", content=DATA, headers=CSV).content == ANSWER
+
+
+@pytest.mark.parametrize("worker_class", ["sync", "gevent"])
+def test_other_gunicorn_worker_classes_answer(start_server, folder_of, worker_class):
+    server = start_server(
+        folder_of(PLAIN_MODEL),
+        "--target-type",
+        "regression",
+        server_type="gunicorn",
+        env={"DRUM_GUNICORN_WORKER_CLASS": worker_class},
+    )
+    for _ in range(3):
+        assert server.post("/predict/", content=DATA, headers=CSV).content == ANSWER
+    assert server.stop() == 0
+
+
+FORKING_MODEL = """
+import multiprocessing
+import pandas as pd
+
+
+def double(value):
+    return value * 2.0
+
+
+def load_model(code_dir):
+    return "model"
+
+
+def score(data, model, **kwargs):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pd.DataFrame({"Predictions": pool.map(double, list(data["a"]))})
+"""
+
+
+def test_hook_may_use_a_pool_of_processes(start_server, server_type, folder_of):
+    server = start_server(
+        folder_of(FORKING_MODEL), "--target-type", "regression", server_type=server_type
+    )
+    for _ in range(10):
+        assert server.post("/predict/", content=DATA, headers=CSV).content == ANSWER
+    assert server.stop() == (130 if server_type == "flask" else 0)
+    assert server.log.count("Ctrl+C pressed") == (1 if server_type == "flask" else 0)
+
+
+@pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
+def test_extension_that_exits_ends_the_start_once(start_server, server_type, folder_of):
+    code_dir = folder_of(PLAIN_MODEL)
+    name = {"gunicorn": "custom_flask", "fastapi": "custom_fastapi"}[server_type]
+    (code_dir / f"{name}.py").write_text("import sys\n\n\ndef init_app(app):\n    sys.exit(5)\n")
+    server = start_server(
+        code_dir, "--target-type", "regression", server_type=server_type, wait=False
+    )
+    assert server.process.wait(60) == 3
+    assert "Failed to extend" in server.log

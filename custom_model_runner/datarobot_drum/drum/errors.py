@@ -69,24 +69,12 @@ class PayloadTooLarge(DrumError):
     status = 413
 
 
-class RateLimited(DrumError):
-    """The client's bucket is empty."""
-
-    status = 429
-
-
 class HookError(DrumError):
     """Model code raised; the text names the hook and the exception, the log has the traceback."""
 
 
 class InvalidOutput(DrumError):
     """The model answered in a shape that its target type forbids."""
-
-
-class UpstreamError(DrumError):
-    """A forwarded request failed."""
-
-    status = 502
 
 
 class NotReady(DrumError):

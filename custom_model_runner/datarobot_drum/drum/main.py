@@ -16,6 +16,8 @@ logger = logging.getLogger("drum")
 
 FAILED = 1
 INTERRUPTED = 130
+#: What the system keeps of an exit code.
+EXIT_CODE_BITS = 0xFF
 STACKTRACE_HINT = "--show-stacktrace shows where it comes from"
 
 
@@ -58,13 +60,13 @@ def _code_of(error: BaseException, args: Namespace) -> int:
         sys.stdout.write("Ctrl+C pressed, aborting drum\n")
         return INTERRUPTED
     if isinstance(error, SystemExit):
-        return _exit_code(error)
+        return _left_by_model(error, args) if args.command == "score" else _exit_code(error)
     if isinstance(error, BrokenPipeError):
         return _reader_left()
     if isinstance(error, OptionConflict):
         sys.stdout.write(f"{error}\n")
         return error.exit_code
-    shown = error if getattr(args, "show_stacktrace", False) else None
+    shown = _shown(error, args)
     logger.error("%s", _text(error, hint=shown is None), exc_info=shown)
     return error.exit_code if isinstance(error, DrumError) else FAILED
 
@@ -77,6 +79,23 @@ def _text(error: BaseException, *, hint: bool) -> str:
         text = f"{type(error).__name__}: {error}"
         has_more = True
     return f"{text} ({STACKTRACE_HINT})" if hint and has_more else text
+
+
+def _shown(error: BaseException, args: Namespace) -> BaseException | None:
+    return error if getattr(args, "show_stacktrace", False) else None
+
+
+def _left_by_model(stop: SystemExit, args: Namespace) -> int:
+    """Never 0: whoever reads it must not take a result for granted that is not there."""
+    logger.error(
+        "the model code ended the command with sys.exit(%s); %s",
+        "" if stop.code is None else repr(stop.code),
+        # chunks of rows may already be on stdout
+        "the output is not complete" if args.output is None else "no output was written",
+        exc_info=_shown(stop, args),
+    )
+    code = stop.code if isinstance(stop.code, int) else FAILED
+    return code if code & EXIT_CODE_BITS else FAILED
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -34,6 +34,7 @@ def run_server(spec: ServeSpec, settings: Settings) -> int:
     server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
     logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
     if server_type is ServerType.FLASK:
+        _warn_of_workers(settings.workers)
         from datarobot_drum.drum.flask.run_flask import run
 
         return run(spec, settings)
@@ -44,3 +45,12 @@ def run_server(spec: ServeSpec, settings: Settings) -> int:
     from datarobot_drum.drum.fastapi.run_uvicorn import main_uvicorn
 
     return main_uvicorn(spec, run_gunicorn.exec_arbiter)
+
+
+def _warn_of_workers(asked: int) -> None:
+    if asked > 1:
+        logger.warning(
+            "the flask server type runs in one process, not in %d workers; choose gunicorn or "
+            "fastapi for more",
+            asked,
+        )

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from datarobot_drum.drum import forks
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
@@ -35,15 +36,22 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[ServeSpec
     """What the launcher told this process to serve, and how; logging is set up on the way."""
     spec = ServeSpec.from_json(environ[SERVE_SPEC_VARIABLE])
     setup_logging(spec.logging_level)
-    return spec, Settings.load(environ, workers=spec.max_workers)
+    # the launcher has warned of bad values
+    return spec, Settings.load(environ, warn=False, workers=spec.max_workers)
 
 
 def exit_on_failure(build: Callable[[], T]) -> T:
-    """What `build` makes; a DrumError is logged and ends this worker, and so the arbiter."""
+    """What `build` makes; a failure is logged and ends this worker, and so the arbiter.
+
+    Any other exit code than that of a boot failure would make the arbiter try for ever.
+    """
     try:
         return build()
     except DrumError as error:
         logger.error("cannot start: %s", error)
+        raise SystemExit(BOOT_FAILURE) from error
+    except (Exception, SystemExit) as error:
+        logger.exception("cannot start")
         raise SystemExit(BOOT_FAILURE) from error
 
 
@@ -84,6 +92,7 @@ def start(
     called on that thread and must end the process.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
+    forks.free_children()
     _show_prints_at_once()
 
     def load() -> None:

@@ -142,7 +142,7 @@ def _streams() -> Iterator[Case]:
 def _faulty() -> Iterator[Case]:
     for content, message in (
         ("fail", "no words come to mind"),
-        ("leave", "model code called sys.exit(3)"),
+        ("leave", "Model 'chat' hook failed. Exception: SystemExit(3)"),
         ("text", f"{UNEXPECTED}<class 'str'>.response(str): words only"),
         ("none", f"{UNEXPECTED}<class 'NoneType'>.response(str): None"),
         ("number", f"{UNEXPECTED}<class 'int'>.response(str): 5"),

@@ -44,7 +44,7 @@ def _regression() -> Iterator[Case]:
         ("list", "score must return a dataframe, but received <class 'list'>"),
         ("series", "score must return a dataframe, but received <class 'pandas.Series'>"),
         ("texts", "could not convert string to float: 'red'"),
-        ("leave", "model code called sys.exit(7)"),
+        ("leave", "Model 'score' hook failed. Exception: SystemExit(7)"),
     ):
         yield predict(f"regression: {name}", REGRESSION, _do(name), status=500, message=message)
     yield predict(

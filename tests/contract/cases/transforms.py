@@ -97,7 +97,7 @@ def _faulty() -> Iterator[Case]:
         ("array", "transform must return a dataframe, but received <class 'numpy.ndarray'>"),
         ("pair", f"{FAILED}{pair}"),
         ("fail", f"{FAILED}ValueError('nothing to change')"),
-        ("leave", "model code called sys.exit(0)"),
+        ("leave", "Model 'transform' hook failed. Exception: SystemExit(0)"),
     ):
         yield _do(name, status=500, message=message)
     yield _do("blank name", status=500, says="Column name serialization check failed")

@@ -190,7 +190,7 @@ def _faulty() -> Iterator[Case]:
         ),
         ("bad charset", "unknown encoding: klingon"),
         ("fail", "cannot read this"),
-        ("leave", "model code called sys.exit(9)"),
+        ("leave", "Model 'score_unstructured' hook failed. Exception: SystemExit(9)"),
     ):
         yield _do(name, status=500, message=message, absent_headers=("X-Drum-User-Http-Error",))
     marked = {"X-Drum-User-Http-Error": "true"}

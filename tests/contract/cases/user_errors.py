@@ -58,7 +58,7 @@ def _leaving() -> Iterator[Case]:
             "/predict/",
             f"{hook} leave 5".encode(),
             status=500,
-            message="model code called sys.exit(5)",
+            message=f"Model '{hook}' hook failed. Exception: SystemExit(5)",
             absent_headers=(MARK,),
         )
     yield get("alive after all that", SERVED, "/ping/", json={"message": "OK"})

@@ -1,7 +1,11 @@
-"""Where a result goes: a file that appears only when it is complete, or stdout."""
+"""Where a result goes: a file that appears only when it is complete, or stdout.
+
+A result on stdout is alone there: what model code prints meanwhile goes to stderr.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
@@ -11,12 +15,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from datarobot_drum.drum.errors import DrumError
 
 #: A file that is itself a mount point can be written, but nothing can be put in its place.
 _NOT_REPLACEABLE = frozenset({errno.EBUSY, errno.EXDEV})
+
+STDOUT = 1
+STDERR = 2
 
 
 def check_output(name: str) -> None:
@@ -76,8 +83,36 @@ def _put_in_place(part: Path, path: Path) -> None:
 
 
 @contextmanager
-def stdout_file() -> Iterator[BinaryIO]:
-    """The bytes of stdout, after all text that was written to it so far."""
-    sys.stdout.flush()
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+def stdout_for_result() -> Iterator[BinaryIO]:
+    """Stdout as a file for the result alone; all else that is printed meanwhile goes to stderr.
+
+    That holds for `print`, for C code, and for programs that are started in the block.
+    """
+    with _prints_on_stderr() as descriptor, open(descriptor, "wb", closefd=False) as result:
+        yield result
+
+
+@contextmanager
+def _prints_on_stderr() -> Iterator[int]:
+    """Point stdout at stderr; a descriptor of what it was before."""
+    printed = sys.stdout
+    printed.flush()
+    original = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    sys.stdout = sys.stderr
+    try:
+        yield original
+    finally:
+        try:
+            _flush_prints(printed)
+        finally:
+            sys.stdout = printed
+            os.dup2(original, STDOUT)
+            os.close(original)
+
+
+def _flush_prints(printed: TextIO) -> None:
+    """Let out what was printed past the new `sys.stdout`, while it still goes to stderr."""
+    printed.flush()
+    # C code has a buffer of its own, which would come out at the end of the process
+    ctypes.CDLL(None).fflush(None)

@@ -9,12 +9,12 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from datarobot_drum.drum.cli.model_spec import load_parameters, model_spec
-from datarobot_drum.drum.cli.output import check_output
+from datarobot_drum.drum.cli.output import check_output, stdout_for_result
 from datarobot_drum.drum.enum import TargetType
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def run(args: Namespace) -> int:
     logger.info(">>> Start drum in the score mode")
     if args.output is not None:
         check_output(args.output)
-    with _sigterm_as_interrupt():
+    with _sigterm_as_interrupt(), _stdout(args) as stdout:
         load_parameters(args)
         model, settings = _load(args)
         loaded = time.perf_counter()
         try:
-            _score(model, args, settings)
+            _score(model, args, settings, stdout)
         finally:
             model.terminate()
     ended = time.perf_counter()
@@ -49,6 +49,11 @@ def run(args: Namespace) -> int:
     return 0
 
 
+def _stdout(args: Namespace) -> AbstractContextManager[BinaryIO | None]:
+    """Where the result goes, or None: then stdout stays what it is for the model code."""
+    return stdout_for_result() if args.output is None else nullcontext()
+
+
 def _load(args: Namespace) -> tuple[Model, Settings]:
     from datarobot_drum.drum.predictors import load_model
     from datarobot_drum.drum.settings import Settings
@@ -57,15 +62,15 @@ def _load(args: Namespace) -> tuple[Model, Settings]:
     return load_model(model_spec(args), settings), settings
 
 
-def _score(model: Model, args: Namespace, settings: Settings) -> None:
+def _score(model: Model, args: Namespace, settings: Settings, stdout: BinaryIO | None) -> None:
     if model.target.type is TargetType.UNSTRUCTURED:
         from datarobot_drum.drum.cli.score_unstructured import score_unstructured
 
-        score_unstructured(model, args)
+        score_unstructured(model, args, stdout)
     else:
         from datarobot_drum.drum.cli.score_table import score_table
 
-        score_table(model, args, settings)
+        score_table(model, args, settings, stdout)
 
 
 def _report(title: str, seconds: float) -> None:

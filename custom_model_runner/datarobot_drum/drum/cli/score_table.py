@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from datarobot_drum.drum.cli.output import output_file, stdout_file
+from datarobot_drum.drum.cli.output import output_file
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import InvalidOutput
 
@@ -25,21 +25,23 @@ if TYPE_CHECKING:
 CSV = "text/csv"
 
 
-def score_table(model: Model, args: Namespace, settings: Settings) -> None:
-    """Predict (or transform) each row of the input and write the answers in its order."""
+def score_table(model: Model, args: Namespace, settings: Settings, stdout: BinaryIO | None) -> None:
+    """Predict (or transform) each row of the input and write the answers in its order.
+
+    The result goes to `stdout`, or to the file of `--output` when that is None.
+    """
     frames = _with_progress(_frames(model, args, settings))
-    if args.output is not None:
+    if stdout is None:
         with output_file(args.output) as file:
             _write_csv(frames, file)
         return
-    form = args.stdout_format or ("table" if sys.stdout.isatty() else "csv")
+    form = args.stdout_format or ("table" if stdout.isatty() else "csv")
     if form == "csv":
-        with stdout_file() as file:
-            _write_csv(frames, file)
+        _write_csv(frames, stdout)
         return
     whole = _whole(frames)
     text = str(whole) if form == "table" else whole.to_json(orient="records", force_ascii=False)
-    sys.stdout.write(f"{text}\n")
+    stdout.write(f"{text}\n".encode())
 
 
 def _frames(model: Model, args: Namespace, settings: Settings) -> Iterator[pd.DataFrame]:
@@ -87,9 +89,9 @@ def _opened(args: Namespace) -> Iterator[Payload]:
 
 
 def _column_names(path: str | None) -> list[str] | None:
-    if path is None:
-        return None
-    return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    from datarobot_drum.drum.payloads import column_names
+
+    return None if path is None else column_names(Path(path).read_bytes())
 
 
 def _joined(frame: pd.DataFrame, extra: pd.DataFrame | None) -> pd.DataFrame:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from email.message import Message
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qsl
 
 from datarobot_drum.drum.cli.arguments import DEFAULT_CONTENT_TYPE
-from datarobot_drum.drum.cli.output import output_file, stdout_file
+from datarobot_drum.drum.cli.output import output_file
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 NOTHING_RETURNED = "Return value from prediction is: None (NULL in R)"
 
 
-def score_unstructured(model: Model, args: Namespace) -> None:
-    """Hand the whole input to the hook and write what it returns, text in its own charset."""
+def score_unstructured(model: Model, args: Namespace, stdout: BinaryIO | None) -> None:
+    """Hand the whole input to the hook and write what it returns, text in its own charset.
+
+    The result goes to `stdout`, or to the file of `--output` when that is None.
+    """
     media_type, charset = _content_type(args.content_type or DEFAULT_CONTENT_TYPE)
     data = Path(args.input).read_bytes()
     reply = model.predict_unstructured(data, media_type, charset, _query(args.query), None)
     body = NOTHING_RETURNED.encode() if reply.body is None else reply.encoded()
-    if args.output is not None:
+    if stdout is None:
         with output_file(args.output) as file:
             file.write(body)
         return
-    with stdout_file() as file:
-        file.write(body if isinstance(reply.body, bytes) else body + b"\n")
+    stdout.write(body if isinstance(reply.body, bytes) else body + b"\n")
 
 
 def _content_type(text: str) -> tuple[str, str | None]:

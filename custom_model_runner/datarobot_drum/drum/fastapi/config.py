@@ -19,10 +19,10 @@ class UvicornConfig:
     def from_runtime_params(cls, environ: Mapping[str, str] | None = None) -> UvicornConfig:
         """Read from runtime parameters and the environment.
 
-        UsageError where a value makes a start impossible; a bad tuning value is logged and
-        replaced by its default.
+        UsageError where a value makes a start impossible; a bad tuning value is replaced by its
+        default, of which the launcher has warned.
         """
-        return cls(Settings.load(environ))
+        return cls(Settings.load(environ, warn=False))
 
     def to_uvicorn_kwargs(self) -> dict[str, Any]:
         """Arguments of `uvicorn.Config`."""

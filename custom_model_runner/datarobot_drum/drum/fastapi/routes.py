@@ -84,8 +84,8 @@ def to_request(scope: Scope, body: SpooledUploadFile | None) -> RequestAdapter:
 
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
-    """The first header of that lower-case name, or nothing."""
-    return next((value for key, value in headers if key == name), b"")
+    """The header of that lower-case name, or nothing; repeated ones are joined, as in WSGI."""
+    return b",".join([value for key, value in headers if key == name])
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> SpooledUploadFile:

@@ -77,7 +77,10 @@ def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
     """The request's body, read until its end or the limit, whichever comes first."""
     body = SpooledUploadFile(limit)
     length = environ.get("CONTENT_LENGTH") or ""
-    left = int(length) if length.isdigit() else None
+    if length and not (length.isascii() and length.isdigit()):
+        body.cut_off()
+        return body
+    left = int(length) if length else None
     if left is not None and not body.declare(left):
         return body
     if left is None and not environ.get("wsgi.input_terminated"):

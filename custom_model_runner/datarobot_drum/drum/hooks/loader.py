@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import inspect
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from datarobot_drum.drum.enum import CUSTOM_FILE_NAME, TargetType
 from datarobot_drum.drum.errors import StartupError
+from datarobot_drum.drum.hooks.loops import thread_loop
 from datarobot_drum.drum.hooks.spec import HOOKS, Hook
 
 logger = logging.getLogger("drum.hooks")
@@ -35,26 +35,36 @@ class BoundHook:
     def __call__(self, *args: Any, **extras: Any) -> Any:
         """Call with as many of `args` as it takes and the `extras` it accepts.
 
-        A coroutine is run to its end and an async generator becomes an iterator, on an event
+        A coroutine is run to its end and an async generator becomes an iterator, on the event
         loop of the calling thread.
         """
         if self.keywords is not None:
             extras = {name: value for name, value in extras.items() if name in self.keywords}
-        result = self.function(*args[: self.positional_count], **extras)
-        if inspect.iscoroutine(result):
-            result = asyncio.run(result)
+        try:
+            result = self.function(*args[: self.positional_count], **extras)
+            if inspect.iscoroutine(result):
+                result = thread_loop().run_until_complete(result)
+        except Exception:
+            raise
+        except BaseException as error:
+            # SystemExit, say, ends a command but not a server, which shows this note
+            error.add_note(f"Model '{self.hook.name}' hook failed.")
+            raise
         if inspect.isasyncgen(result):
-            return _iterate(result)
+            return _iterate(cast("AsyncGenerator[Any, None]", result))
         return result
 
 
-def _iterate(items: AsyncIterator[Any]) -> Iterator[Any]:
-    with asyncio.Runner() as runner:
+def _iterate(items: AsyncGenerator[Any, None]) -> Iterator[Any]:
+    loop = thread_loop()
+    try:
         while True:
             try:
-                yield runner.run(anext(items))  # type: ignore[arg-type]  # anext is a coroutine
+                yield loop.run_until_complete(anext(items))
             except StopAsyncIteration:
                 return
+    finally:
+        loop.run_until_complete(items.aclose())
 
 
 def bind(hook: Hook, function: Callable[..., Any]) -> BoundHook:

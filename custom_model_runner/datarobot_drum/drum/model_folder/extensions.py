@@ -39,7 +39,7 @@ def load_extension(path: Path, app: Any, kind: Literal["Flask", "FastAPI"]) -> N
         raise
     except ImportError as error:
         raise StartupError(f"Failed to extend {kind} app from [{path}] : {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StartupError(f"Failed to extend {kind} app from [{path}] : {error!r}") from error
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from datarobot_drum.drum.payloads.readers import (
         UnsupportedFormat,
+        column_names,
         csv_chunks,
         is_supported,
         media_type_for_file,
@@ -49,6 +50,7 @@ _HOMES = {
     "as_numbers": "schema",
     "check_predictions": "schema",
     "check_row_count": "schema",
+    "column_names": "readers",
     "csv_chunks": "readers",
     "is_supported": "readers",
     "load_deployment_config": "platform",
@@ -84,6 +86,7 @@ __all__ = [
     "as_numbers",
     "check_predictions",
     "check_row_count",
+    "column_names",
     "csv_chunks",
     "is_supported",
     "load_deployment_config",

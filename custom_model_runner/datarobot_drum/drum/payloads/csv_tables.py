@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import warnings
 from collections.abc import Iterator
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +42,7 @@ def read_csv(payload: Payload) -> DataFrame:
     try:
         source = payload.open()
         frame = pd.read_csv(source)
-        _refuse_surplus(frame)
+        _refuse_surplus(frame, payload.open())
         if len(frame.columns) == 1 and _may_have_blank_lines(source):
             options = _keep_blank_lines(payload.open())
             again = pd.read_csv(payload.open(), **options)
@@ -94,14 +95,40 @@ def _fault(message: str) -> str:
     return "the text is not CSV"
 
 
-def _refuse_surplus(frame: DataFrame) -> None:
-    # pandas takes surplus fields of the first row for an index and shifts all columns.
-    if type(frame.index) is not RangeIndex:
-        width = frame.shape[1]
+def _refuse_surplus(frame: DataFrame, source: BinaryIO) -> None:
+    """Refuse a first row with more fields than the header.
+
+    pandas takes the surplus for an index and shifts all columns. The index tells of that, unless
+    it looks like the default one, as row numbers do; then the two lines themselves are compared.
+    """
+    width, index = frame.shape[1], frame.index
+    saw = width + index.nlevels
+    if type(index) is RangeIndex and index.start == 0 and index.step == 1:
+        saw = _width_of_first_row(source) if len(index) else width
+    if saw > width:
         raise InvalidInput(
-            f"{_UNREADABLE}: expected {width} fields in the first row below the header, "
-            f"saw {width + frame.index.nlevels}"
+            f"{_UNREADABLE}: expected {width} fields in the first row below the header, saw {saw}"
         )
+
+
+def _width_of_first_row(source: BinaryIO) -> int:
+    """How many fields the first row has that is not blank; the first line is the header."""
+    header, row = source.readline(), source.readline()
+    both = header + row
+    if row.strip() and header.strip() and b'"' not in both and b"\r" not in both.rstrip(b"\r\n"):
+        return row.count(b",") + 1
+    source.seek(0)
+    text = TextIOWrapper(source, "utf-8-sig", newline="")
+    try:
+        records = (record for record in csv.reader(text) if record and record != [""])
+        next(records, None)
+        return len(next(records, ()))
+    except csv.Error:
+        # a field of extraordinary length: pandas has read it, and found no index
+        return 0
+    finally:
+        # the wrapper would close the source
+        text.detach()
 
 
 def _may_have_blank_lines(source: BinaryIO) -> bool:
@@ -133,8 +160,10 @@ def _chunk_options(path: str | Path, rows: int) -> dict[str, Any]:
 def _frames(path: str | Path, options: dict[str, Any]) -> Iterator[DataFrame]:
     try:
         with Path(path).open("rb") as file:
-            for frame in pd.read_csv(file, **options):
-                _refuse_surplus(frame)
+            for number, frame in enumerate(pd.read_csv(file, **options)):
+                if number == 0:
+                    with Path(path).open("rb") as head:
+                        _refuse_surplus(frame, head)
                 yield frame
     except _FAULTS as error:
         raise _refusal(error) from None

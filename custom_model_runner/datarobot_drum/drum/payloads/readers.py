@@ -87,6 +87,18 @@ def media_type_for_upload(filename: str | None) -> str | None:
     return MTX if PurePath(filename or "").suffix == ".mtx" else None
 
 
+def column_names(data: bytes) -> list[str]:
+    """The column names of a sparse table, one a line; blank lines name nothing.
+
+    Raises InvalidInput when it is not UTF-8.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput("the column names are not UTF-8; send one column name a line") from error
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
 def read_matrix(payload: Payload) -> DataFrame:
     """Read a Matrix Market payload as a sparse table, its columns named 0..n-1 unless told."""
     from scipy.io import mmread

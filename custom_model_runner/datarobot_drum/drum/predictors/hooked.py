@@ -105,7 +105,9 @@ class Model:
     def predict_table(self, table: Any, payload: Payload | None) -> Predictions:
         """Predict rows that were already read; `payload` is where they came from, if one did."""
         data = self._transformed(table)
-        rows = _row_count(data)
+        # in batch a transform may drop rows; a client could not tell which are left
+        is_request = payload is not None and payload.from_request
+        rows = _row_count(table if is_request else data)
         frame, extra = self._scored(data, payload)
         hook = self.hooks.get(hooks.POST_PROCESS)
         if hook is not None:

@@ -45,7 +45,7 @@ class SpooledUploadFile:
     @property
     def size(self) -> int:
         """Bytes that have come; raises the error of a body that could not be taken."""
-        self._check()
+        self.check()
         return self._size
 
     @property
@@ -97,7 +97,7 @@ class SpooledUploadFile:
 
     def bytes(self) -> bytes:
         """The whole body in memory."""
-        self._check()
+        self.check()
         if self._file is not None:
             return self.open().read()
         if len(self._chunks) != 1:
@@ -106,13 +106,13 @@ class SpooledUploadFile:
 
     def open(self) -> BinaryIO:
         """The body from its start, as a seekable binary file; closing it closes the body."""
-        self._check()
+        self.check()
         if self._file is None:
             return io.BytesIO(self.bytes())
         if self._chunks:
             self._file.seek(0, io.SEEK_END)
             self.spill()
-            self._check()
+            self.check()
         self._file.seek(0)
         return cast("BinaryIO", self._file)
 
@@ -125,7 +125,8 @@ class SpooledUploadFile:
                 self._file.close()
             self._file = None
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise the error of a body that could not be taken whole."""
         if self._error is not None:
             raise self._error
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
 from enum import Enum
-from queue import Empty, SimpleQueue
 
 from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
 from datarobot_drum.drum.root_predictors.admission import (
     RETRY_AFTER_WAITING,
     ProductionBackpressure,
@@ -164,7 +165,8 @@ class PredictionThreads:
     def __init__(self, count: int, gate: ProductionBackpressure) -> None:
         self._gate = gate
         # the queue of C code: a condition variable costs a third of a small prediction
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        # (looked up here, so that gevent's replacement is found where that has patched it)
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._tidying = threading.Lock()
         self._loaded = threading.Event()
         self._stopping = False
@@ -195,7 +197,7 @@ class PredictionThreads:
     def _forget_abandoned(self) -> None:
         # while the model is stuck no thread takes them out of the line
         jobs: list[Job | None] = []
-        with suppress(Empty):
+        with suppress(queue.Empty):
             for _ in range(self._jobs.qsize()):
                 jobs.append(self._jobs.get_nowait())
         for job in jobs:
@@ -215,15 +217,21 @@ class PredictionThreads:
                 thread.join(max(end - time.monotonic(), 0))
 
     def _prepare_and_work(self, prepare: Callable[[], None]) -> None:
+        thread_loop()
         prepare()
         self._loaded.set()
-        self._work()
+        self._take_jobs()
 
     def _work(self) -> None:
         self._loaded.wait()
+        thread_loop()
+        self._take_jobs()
+
+    def _take_jobs(self) -> None:
         while (job := self._jobs.get()) is not None and not self._stopping:
             try:
                 job.run()
             except Exception:
                 # a bug of this program; the thread must live on for the next request
                 logger.exception("a prediction job failed outside the model")
+        close_thread_loop()

@@ -271,10 +271,4 @@ def _upload(upload: UploadedFile, column_names: list[str] | None) -> payloads.Pa
 
 
 def _column_names(upload: UploadedFile | None) -> list[str] | None:
-    if upload is None:
-        return None
-    try:
-        text = upload.body.bytes().decode()
-    except UnicodeDecodeError as error:
-        raise InvalidInput("X.colnames is not UTF-8; send one column name a line") from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
+    return None if upload is None else payloads.column_names(upload.body.bytes())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from datarobot_drum.drum.errors import (
     INTERNAL_ERROR,
+    DeadlineExceeded,
     DrumError,
     HookError,
     MethodNotAllowed,
@@ -199,22 +200,20 @@ class PredictionServer(PredictMixin, ProbesMixin):
         try:
             if route.kind in (Kind.MODEL, Kind.STATUS) or self.failure is not None:
                 self._check_state(route)
+            request.body.check()
             operation: Callable[[RequestAdapter], Reply] = getattr(self, route.operation)
             reply = operation(request)
         except BaseCustomUserError as error:
             reply = self._user_error(error)
         except DrumError as error:
             reply = self.error_reply(error)
-        except SystemExit as error:
-            # model code must not end the server: the next request is someone else's
-            reply = self.error_reply(HookError(f"model code called sys.exit({error.code!r})"))
         except Exception:
             reply = self.internal_error()
         except BaseException as error:
             if route.kind is not Kind.MODEL:
                 raise
-            # such as asyncio.CancelledError; the prediction thread must live on
-            reply = self.error_reply(HookError(f"model code raised {error!r}"))
+            # SystemExit, CancelledError: model code must not end the server or its thread
+            reply = self.error_reply(_hook_error(error))
         finally:
             request.close()
         if route.kind is Kind.MODEL:
@@ -238,10 +237,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
 
     def error_reply(self, error: DrumError) -> Reply:
         """The answer that tells of `error`; the log gets the traceback of its cause, once."""
-        if error.__cause__ is not None and error.status >= INTERNAL_ERROR:
-            logger.error("%s", error, exc_info=error.__cause__)
-        else:
-            logger.info("%s: %s", type(error).__name__, error)
+        logger.log(_log_level(error), "%s: %s", type(error).__name__, error, exc_info=_cause(error))
         if isinstance(error, BrokenJson):
             body: dict[str, Any] = {"error": str(error)}
         elif isinstance(error, DirectAccessUnsupported):
@@ -319,3 +315,21 @@ class PredictionServer(PredictMixin, ProbesMixin):
             return self.error_reply(error)
         assert job.reply is not None  # noqa: S101  # set before `done`
         return job.reply
+
+
+def _log_level(error: DrumError) -> int:
+    if error.status == INTERNAL_ERROR:
+        return logging.ERROR
+    return logging.WARNING if isinstance(error, (Overloaded, DeadlineExceeded)) else logging.INFO
+
+
+def _cause(error: DrumError) -> BaseException | None:
+    return error.__cause__ if error.status >= INTERNAL_ERROR else None
+
+
+def _hook_error(error: BaseException) -> HookError:
+    """What a hook raised that is no Exception, with the hook's name where that is known."""
+    failure = " ".join(getattr(error, "__notes__", ["The model failed."]))
+    found = HookError(f"{failure} Exception: {error!r}")
+    found.__cause__ = error
+    return found

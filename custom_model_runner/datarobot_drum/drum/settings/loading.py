@@ -19,8 +19,13 @@ logger = logging.getLogger("drum.settings")
 Table = TypeVar("Table", bound=BaseModel)
 
 
-def load_model(table: type[Table], environ: Mapping[str, str], overrides: dict[str, Any]) -> Table:
-    """Fill a table from its sources; a bad value stops the start or gives way to its default."""
+def load_model(
+    table: type[Table], environ: Mapping[str, str], overrides: dict[str, Any], *, warn: bool
+) -> Table:
+    """Fill a table from its sources; a bad value stops the start or gives way to its default.
+
+    With `warn`, a value that gave way is logged.
+    """
     fields = table.model_fields
     unknown = sorted(set(overrides) - set(fields))
     if unknown:
@@ -30,7 +35,7 @@ def load_model(table: type[Table], environ: Mapping[str, str], overrides: dict[s
         hit = find(source_of(field), overrides.get(name), environ)
         if hit is not None:
             found[name] = hit
-    return _without_bad_values(table, found)
+    return _without_bad_values(table, found, warn)
 
 
 def source_of(field: FieldInfo) -> FromParam:
@@ -38,7 +43,7 @@ def source_of(field: FieldInfo) -> FromParam:
     return next(item for item in field.metadata if isinstance(item, FromParam))
 
 
-def _without_bad_values(table: type[Table], found: dict[str, Found]) -> Table:
+def _without_bad_values(table: type[Table], found: dict[str, Found], warn: bool) -> Table:
     values = {name: hit.value for name, hit in found.items()}
     try:
         return table(**values)
@@ -46,23 +51,22 @@ def _without_bad_values(table: type[Table], found: dict[str, Found]) -> Table:
         bad = {str(fault["loc"][0]): fault for fault in error.errors(include_url=False)}
     for name, fault in bad.items():
         del values[name]
-        _report(table.model_fields[name], found[name], fault.get("ctx", {}).get("error"))
+        warning = _fault(table.model_fields[name], found[name], fault.get("ctx", {}).get("error"))
+        if warn:
+            logger.warning("%s", warning)
     return table(**values)
 
 
-def _report(field: FieldInfo, found: Found, reason: ValueError | None) -> None:
+def _fault(field: FieldInfo, found: Found, reason: ValueError | None) -> str:
+    """What to warn of; UsageError where a warning is not enough."""
     wanted = describe_range(field)
     value = shown(found.value) if field.repr else "(not shown)"
     stops_on = source_of(field).stops_on
     if stops_on == "anything" or (stops_on == "text" and not _is_number(found.value)):
         hint = reason or f"use {wanted}"
         raise UsageError(f"{found.source} has the bad value {value}: {hint}")
-    logger.warning(
-        "%s has the bad value %s; use %s; %r is used instead",
-        found.source,
-        value,
-        wanted,
-        field.default,
+    return (
+        f"{found.source} has the bad value {value}; use {wanted}; {field.default!r} is used instead"
     )
 
 

@@ -82,11 +82,6 @@ class Settings(BaseModel):
     ] = 30
     """Seconds that a request may wait for a hook before it is answered with 503."""
 
-    max_async_requests: Annotated[
-        int, Field(ge=1, le=10_000), FromParam("DRUM_MAX_CONCURRENT_REQUESTS")
-    ] = 100
-    """Requests of one worker that may be inside `async def` hooks at the same time."""
-
     backlog: Annotated[int, Field(ge=1, le=10_000), FromParam(names.DRUM_WEBSERVER_BACKLOG)] = 2048
     """Connections that may wait to be accepted."""
 
@@ -134,11 +129,6 @@ class Settings(BaseModel):
         int, Field(ge=1, le=10_000), FromParam("DRUM_WORKER_CONNECTIONS")
     ] = 1000
     """Connections of one `gthread` or `gevent` worker."""
-
-    header_timeout: Annotated[
-        float, Field(ge=0, le=3600), FromParam("DRUM_UVICORN_HEADER_TIMEOUT")
-    ] = 10
-    """Seconds that a client has to send the head of a request; 0 is no limit."""
 
     uvicorn_loop: Annotated[
         Literal["auto", "asyncio", "uvloop"],
@@ -233,9 +223,6 @@ class Settings(BaseModel):
     check_row_count: Annotated[bool, FromParam("DRUM_CHECK_ROW_COUNT")] = True
     """Refuse predictions that have not one row for each row of the input."""
 
-    otel_disabled: Annotated[bool, FromParam("OTEL_SDK_DISABLED")] = False
-    """Send no traces, metrics and logs to a collector."""
-
     score_chunk_rows: Annotated[
         int, Field(ge=1, le=100_000_000), FromParam("DRUM_SCORE_CHUNK_ROWS")
     ] = 100_000
@@ -256,10 +243,13 @@ class Settings(BaseModel):
         return self
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    def load(
+        cls, environ: Mapping[str, str] | None = None, *, warn: bool = True, **overrides: Any
+    ) -> Settings:
         """Read every setting; an override that is None does not count.
 
         UsageError where a value makes a start impossible; a bad value of any other setting is
-        logged and replaced by its default.
+        replaced by its default and logged, but not with `warn=False`: a process that was started
+        by one that has told it already stays quiet.
         """
-        return load_model(cls, os.environ if environ is None else environ, overrides)
+        return load_model(cls, os.environ if environ is None else environ, overrides, warn=warn)

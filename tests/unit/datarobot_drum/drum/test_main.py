@@ -111,10 +111,28 @@ def test_http_error_of_a_hook_shows_its_own_text(score, capsys):
     assert "ERROR drum:  teapot" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("call", "code"), [("7", 7), ("", 0), ("'text'", 1)])
-def test_exit_of_model_code_is_the_exit_of_the_command(call, code, score, capsys):
-    assert score(f"sys.exit({call})") == code
-    assert capsys.readouterr().err == ("text\n" if call == "'text'" else "")
+@pytest.mark.parametrize(
+    ("call", "code"), [("7", 7), ("", 1), ("0", 1), ("256", 1), ("False", 1), ("'text'", 1)]
+)
+def test_exit_of_model_code_is_told_and_is_never_a_success(call, code, score, tmp_path, capsys):
+    assert score(f"sys.exit({call})", "--output", str(tmp_path / "o.csv")) == code
+    told = capsys.readouterr().err
+    line = f"ended the command with sys.exit({call}); no output was written"
+    assert (line in told, told.count("\n"), "ERROR" in told) == (True, 1, True)
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_exit_of_model_code_between_chunks_does_not_claim_that_nothing_was_written(score, capfd):
+    body = "return data.rename(columns={'a': 'Predictions'}) if 1 in set(data['a']) else sys.exit()"
+    assert score(body, "--chunk-rows", "1") == 1
+    told = capfd.readouterr()
+    assert told.out == "Predictions\n1\n"
+    assert "the output is not complete" in told.err
+
+
+def test_exit_of_model_code_shows_where_when_asked_for(score, capsys):
+    assert score("sys.exit(3)", "--show-stacktrace") == 3
+    assert 'custom.py", line 6, in score' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -195,3 +195,13 @@ def test_stdout_of_another_kind_is_left_as_it_is(
     started = Started(spec())
     started.end()
     assert started.codes == []
+
+
+@pytest.mark.parametrize("error", [SystemExit(5), ValueError("no")])
+def test_any_failure_to_build_the_app_is_a_boot_failure(error: BaseException) -> None:
+    def build() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        worker.exit_on_failure(build)
+    assert stop.value.code == worker.BOOT_FAILURE

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.cli.output import check_output, output_file
+from datarobot_drum.drum.cli.output import check_output, output_file, stdout_for_result
 from datarobot_drum.drum.errors import DrumError
 
 
@@ -90,3 +92,36 @@ def test_check_output_refuses_a_missing_folder_and_a_folder(tmp_path):
         check_output(str(tmp_path))
     check_output(str(tmp_path / "o.csv"))
     check_output(os.devnull)
+
+
+PRINT_IN_EVERY_WAY = """
+import ctypes, subprocess, sys
+from datarobot_drum.drum.cli.output import stdout_for_result
+print("before")
+old = sys.stdout
+with stdout_for_result() as result:
+    print("by print")
+    old.write("by an old reference\\n")
+    ctypes.CDLL(None).puts(b"by C code")
+    subprocess.run(["echo", "by a program"], check=True)
+    result.write(b"result\\n")
+print("after")
+"""
+
+
+def test_result_is_alone_on_stdout_and_prints_go_to_stderr():
+    command = [sys.executable, "-c", PRINT_IN_EVERY_WAY]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "before\nresult\nafter\n"
+    told = ["by C code", "by a program", "by an old reference", "by print"]
+    assert sorted(done.stderr.splitlines()) == told
+
+
+def test_stdout_is_itself_again_after_an_error(capfd):
+    before = sys.stdout
+    with pytest.raises(KeyboardInterrupt), stdout_for_result() as result:
+        result.write(b"half")
+        raise KeyboardInterrupt
+    os.write(1, b"!")
+    assert sys.stdout is before
+    assert capfd.readouterr() == ("half!", "")

@@ -74,19 +74,43 @@ def test_result_is_csv_with_extras_last(folder):
     assert scored(folder) == "Predictions,note\n2,x\n4,y\n6,z\n"
 
 
-def test_result_on_stdout_is_csv_when_that_is_no_terminal(folder, capsys):
+def test_result_on_stdout_is_csv_when_that_is_no_terminal(folder, capfd):
     hooks(folder, score=DOUBLE)
     assert run(folder) == 0
-    assert capsys.readouterr().out == "Predictions\n2\n4\n6\n"
+    assert capfd.readouterr().out == "Predictions\n2\n4\n6\n"
 
 
-def test_result_on_stdout_may_be_a_table_or_json(folder, capsys):
+def test_result_on_stdout_may_be_a_table_or_json(folder, capfd):
     hooks(folder, score=DOUBLE)
     assert run(folder, "--stdout-format", "table") == 0
-    assert capsys.readouterr().out.split() == "Predictions 0 2 1 4 2 6".split()
+    assert capfd.readouterr().out.split() == "Predictions 0 2 1 4 2 6".split()
     assert run(folder, "--stdout-format", "json") == 0
     expected = [{"Predictions": 2}, {"Predictions": 4}, {"Predictions": 6}]
-    assert json.loads(capsys.readouterr().out) == expected
+    assert json.loads(capfd.readouterr().out) == expected
+
+
+PRINTS = "print('printed')\nimport os\nos.write(1, b'written\\n')"
+
+
+@pytest.mark.parametrize("form", ["csv", "table", "json"])
+def test_result_on_stdout_is_free_of_what_hooks_print(form, folder, capfd):
+    hooks(folder, score=DOUBLE)
+    assert run(folder, "--stdout-format", form) == 0
+    quiet = capfd.readouterr().out
+    hooks(folder, score=f"{PRINTS}\n{DOUBLE}")
+    custom = folder / "model" / "custom.py"
+    custom.write_text(f"{custom.read_text()}{PRINTS}\n")
+    sys.modules.pop("custom")
+    assert run(folder, "--stdout-format", form) == 0
+    told = capfd.readouterr()
+    assert told.out == quiet
+    assert (told.err.count("printed"), told.err.count("written")) == (2, 2)
+
+
+def test_unstructured_result_on_stdout_is_free_of_what_hooks_print(folder, capfd):
+    hooks(folder, score_unstructured=f"{PRINTS}\nreturn 'answer'")
+    assert run(folder, target="unstructured") == 0
+    assert capfd.readouterr() == ("answer\n", "printed\nwritten\n")
 
 
 def test_failed_run_leaves_the_old_result(folder):
@@ -200,7 +224,7 @@ def test_transform_target_writes_the_transformed_table(folder):
 def test_sparse_input_takes_its_column_names_from_a_file(folder, capsys):
     header = "%%MatrixMarket matrix coordinate real general\n2 2 2\n"
     (folder / "data.mtx").write_text(f"{header}1 1 3\n2 2 4\n")
-    (folder / "names.txt").write_text("a\n b \n")
+    (folder / "names.txt").write_text("a\n\n b \n")
     hooks(folder, score=f"print(list(data.columns))\n{DOUBLE}")
     names = ["--sparse-column-file", str(folder / "names.txt")]
     assert scored(folder, *names, source="data.mtx").count("\n") == 3

@@ -229,3 +229,46 @@ def test_csv_chunks_refuse_what_a_whole_read_refuses(
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
         csv_chunks(written(tmp_path / "x.csv", text), 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a,b\n1,2,3\n2,4,5\n3,5,6\n",
+        b"a,b\n0,2,3\n1,4,5\n",
+        b"a,b\n0,1,2\n",
+        b'a,"b,c"\n0,1,2\n1,1,2\n',
+        b"a,b\r0,1,2\r1,1,2\r",
+        b"\n\na,b\n\n0,1,2\n",
+        b"a,b\n0,,\n1,,\n",
+        b"\xef\xbb\xbfa,b\n0,1,2\n",
+    ],
+)
+def test_surplus_field_is_refused_also_where_it_looks_like_row_numbers(
+    data: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match="expected 2 fields in the first row"):
+        read_table(Payload(data))
+    path = tmp_path / "rows.csv"
+    path.write_bytes(data)
+    with pytest.raises(InvalidInput, match="expected 2 fields in the first row"):
+        list(csv_chunks(path, 1) or ())
+
+
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        (b'a,"b,c"\n1,2\n', {"a": [1], "b,c": [2]}),
+        (b'a,"b\nc"\n1,2\n', {"a": [1], "b\nc": [2]}),
+        (b'a,b\n"1,5",2\n', {"a": ["1,5"], "b": [2]}),
+        (b"a,b\r1,2\r", {"a": [1], "b": [2]}),
+        (b"a,b\n", {"a": [], "b": []}),
+    ],
+)
+def test_commas_inside_quotes_are_no_surplus(data: bytes, columns: dict[str, list[object]]) -> None:
+    assert read_table(Payload(data)).to_dict("list") == columns
+
+
+def test_field_too_long_for_the_second_look_is_taken() -> None:
+    data = b'a,b\n"' + b"x" * 200_000 + b'",2\n'
+    assert read_table(Payload(data))["b"].tolist() == [2]

@@ -9,6 +9,7 @@ from datarobot_drum.drum.errors import InvalidInput
 from datarobot_drum.drum.payloads import (
     Payload,
     UnsupportedFormat,
+    column_names,
     is_supported,
     media_type_for_file,
     media_type_for_upload,
@@ -118,3 +119,21 @@ def test_matrix_that_is_none_is_refused_without_showing_it(content: bytes, messa
 def test_matrix_with_another_number_of_names_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"^Column length mismatch: 2 vs\. 3$"):
         read_table(mtx(MATRIX, "a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        (b"a\nb", ["a", "b"]),
+        (b"a\r\n\n b \n \n", ["a", "b"]),
+        ("a\u2028b\x0bc\né\n".encode(), ["a\u2028b\x0bc", "é"]),
+        (b"", []),
+    ],
+)
+def test_column_names_are_the_lines_that_are_not_blank(data: bytes, names: list[str]) -> None:
+    assert column_names(data) == names
+
+
+def test_column_names_that_are_no_text_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="not UTF-8; send one column name a line"):
+        column_names(b"\xff\xfe")

@@ -12,7 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.errors import MalformedRequest, Overloaded, PayloadTooLarge
+from datarobot_drum.drum.errors import (
+    MalformedRequest,
+    Overloaded,
+    PayloadTooLarge,
+)
 from datarobot_drum.drum.root_predictors.bodies import SPOOL_BYTES, SpooledUploadFile
 
 FILE_LIMIT = 1024 * 1024
@@ -194,3 +198,12 @@ def test_body_whose_last_bytes_find_no_room_is_refused_when_opened() -> None:
         body.feed(b"x")
         with pytest.raises(Overloaded):
             body.open()
+
+
+def test_body_that_was_cut_off_is_never_given_out() -> None:
+    body = SpooledUploadFile()
+    body.feed(b"a,b\n1,")
+    body.cut_off()
+    with pytest.raises(MalformedRequest, match="ended early"):
+        body.check()
+    assert not body.feed(b"2\n")

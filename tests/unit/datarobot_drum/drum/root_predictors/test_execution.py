@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -369,6 +370,8 @@ def test_stream_ends_when_its_reader_leaves(line: Line) -> None:
 
 
 def test_threads_that_were_stopped_take_no_further_job(line: Line) -> None:
+    line.held()
+    line.release.set()
     line.threads.stop(30)
     line.job()
     assert not any(thread.is_alive() for thread in line.threads._threads)
@@ -395,3 +398,16 @@ def test_stop_may_be_called_by_a_prediction_thread(line: Line) -> None:
 
 def test_threads_that_never_started_can_be_stopped() -> None:
     Line(2).threads.stop(0)
+
+
+def test_prediction_thread_has_an_event_loop(line: Line) -> None:
+    seen: list[object] = []
+    done = threading.Event()
+
+    def call() -> Reply:
+        seen.append(asyncio.get_event_loop().run_until_complete(asyncio.sleep(0, "slept")))
+        return Reply()
+
+    line.threads.submit(Job(call, done.set, line.gate, UNLIMITED))
+    assert done.wait(30)
+    assert seen == ["slept"]

@@ -101,7 +101,7 @@ def test_predict_refuses_column_names_that_are_no_text(serve: Serve, ask: Ask) -
     body = form(**{"X": b"a\n1\n", "X.colnames": b"\xff\xfe"})
     reply = ask(serve(SUM), "predict", body, FORM)
     assert reply.status == 422
-    assert message(reply) == "ERROR: X.colnames is not UTF-8; send one column name a line"
+    assert message(reply) == "ERROR: the column names are not UTF-8; send one column name a line"
 
 
 def test_predict_tells_the_hook_where_the_rows_come_from(serve: Serve, ask: Ask) -> None:

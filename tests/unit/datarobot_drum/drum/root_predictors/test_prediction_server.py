@@ -87,10 +87,10 @@ def test_user_error_of_a_hook_chooses_its_status(
     ("error", "text"),
     [
         ("ValueError('no')", "Model 'score' hook failed to make predictions. Exception: "),
-        ("SystemExit(3)", "model code called sys.exit(3)"),
-        ("SystemExit('bye')", "model code called sys.exit('bye')"),
-        ("asyncio.CancelledError()", "model code raised CancelledError()"),
-        ("KeyboardInterrupt()", "model code raised KeyboardInterrupt()"),
+        ("SystemExit(3)", "Model 'score' hook failed. Exception: SystemExit(3)"),
+        ("SystemExit('bye')", "Model 'score' hook failed. Exception: SystemExit('bye')"),
+        ("asyncio.CancelledError()", "Model 'score' hook failed. Exception: CancelledError()"),
+        ("KeyboardInterrupt()", "Model 'score' hook failed. Exception: KeyboardInterrupt()"),
     ],
 )
 def test_anything_a_hook_raises_is_a_500(error: str, text: str, serve: Serve, ask: Ask) -> None:

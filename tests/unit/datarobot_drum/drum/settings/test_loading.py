@@ -56,8 +56,8 @@ def test_number_is_the_same_in_every_spelling(text, expected):
     "text", [parameter(False, "boolean"), parameter("false", "string"), "false"]
 )
 def test_text_false_is_false_in_every_spelling(text):
-    environ = {"MLOPS_RUNTIME_PARAM_OTEL_SDK_DISABLED": text}
-    assert Settings.load(environ).otel_disabled is False
+    environ = {"MLOPS_RUNTIME_PARAM_DRUM_CHECK_ROW_COUNT": text}
+    assert Settings.load(environ).check_row_count is False
 
 
 def test_option_beats_parameter_and_variable():
@@ -131,6 +131,14 @@ def test_each_of_several_bad_values_is_told(warnings):
     )
     assert (settings.backlog, settings.uvicorn_loop, settings.workers) == (2048, "auto", 2)
     assert len(warnings()) == 2
+
+
+def test_process_that_need_not_warn_uses_the_default_quietly(warnings):
+    environ = {"DRUM_WEBSERVER_BACKLOG": "0"}
+    assert Settings.load(environ, warn=False) == Settings()
+    assert warnings() == []
+    with pytest.raises(UsageError, match="DRUM_SERVER_TYPE has the bad value"):
+        Settings.load({"DRUM_SERVER_TYPE": "tomcat"}, warn=False)
 
 
 def test_override_of_an_unknown_setting_is_a_programming_error():
