@@ -96,7 +96,8 @@ class Client:
     @property
     def loaded(self) -> Any:
         """The object that the folder's `load_model` returned."""
-        return self.server.model.model
+        loaded: Any = self.server.model
+        return loaded.model
 
     def open(self, request: Request) -> Any:
         """Send a request; the answer can be read while it arrives."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from datarobot_drum.drum.cli.parser import parse
 from datarobot_drum.drum.errors import DrumError, HookError, OptionConflict
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 
 logger = logging.getLogger("drum")
+
+#: The module whose `run` does each command; only the one that is asked for is imported.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "score": "datarobot_drum.drum.cli.score",
+        "server": "datarobot_drum.drum.cli.serve",
+        "fit": "datarobot_drum.drum.cli.later",
+        "validation": "datarobot_drum.drum.cli.later",
+        "perf-test": "datarobot_drum.drum.cli.later",
+        "new": "datarobot_drum.drum.cli.later",
+        "push": "datarobot_drum.drum.cli.later",
+    }
+)
 
 FAILED = 1
 INTERRUPTED = 130
@@ -44,14 +59,10 @@ def _run(args: Namespace) -> int:
     from datarobot_drum.drum.cli import checks
 
     checks.check_options(args, os.environ)
-    if args.command == "score":
-        from datarobot_drum.drum.cli import score as command
-    elif args.command == "server":
-        from datarobot_drum.drum.cli import serve as command  # type: ignore[no-redef]
-    else:
-        from datarobot_drum.drum.cli import later as command  # type: ignore[no-redef]
+    command = importlib.import_module(COMMANDS[args.command])
     checks.refuse_missing_parts(args)
-    return command.run(args)
+    code: int = command.run(args)
+    return code
 
 
 def _code_of(error: BaseException, args: Namespace) -> int:

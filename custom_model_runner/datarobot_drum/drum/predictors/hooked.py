@@ -1,4 +1,4 @@
-"""A loaded model: the hooks of a folder over its artifact, with the checks of the target type."""
+"""A Python model: the hooks of a folder over its artifact, with the checks of the target type."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from datarobot_drum.drum.payloads import (
 )
 from datarobot_drum.drum.predictors import unstructured
 from datarobot_drum.drum.predictors.base import Predictor
+from datarobot_drum.drum.predictors.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +39,8 @@ WHOLE_TABLE_HOOKS = (hooks.READ_INPUT_DATA, hooks.TRANSFORM, hooks.SCORE, hooks.
 
 
 @dataclass(frozen=True)
-class Model:
-    """What a model folder holds, ready to answer; made by `load_model`.
-
-    Not thread-safe: hooks may assume that they never overlap in one process.
-    """
+class PythonModel(Model):
+    """What a model folder of Python holds: `custom.py`, an artifact, or both."""
 
     target: Target
     language: str
@@ -223,9 +221,7 @@ class Model:
         """What the `chat` hook returns: a completion or an iterable of chunks, unchecked."""
         hook = self.hooks.get(hooks.CHAT)
         if hook is None:
-            offered = self.target.type in (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)
-            reason = "chat() is not implemented" if offered else "chat is not supported"
-            raise NotSupported(f"This model's chat interface was called, but {reason}.")
+            return super().chat(params, headers)
         try:
             return hook(params, self.model, headers=headers)
         except BaseCustomUserError:
@@ -236,7 +232,7 @@ class Model:
     def llm_models(self) -> list[dict[str, Any]]:
         """The models that `/models` lists, in OpenAI's form."""
         if self.target.type is not TargetType.TEXT_GENERATION:
-            raise NotSupported("get_supported_llm_models is supported only for TextGen models")
+            return super().llm_models()
         hook = self.hooks.get(hooks.LLM_MODELS)
         if hook is not None:
             models: list[dict[str, Any]] = _guarded(
@@ -251,22 +247,7 @@ class Model:
 
     def info(self) -> dict[str, Any]:
         """What `/info/` tells about the model."""
-        facts: dict[str, Any] = {
-            "codeDir": self.code_dir,
-            "targetType": self.target.type.value,
-            "language": self.language,
-            "modelMetadata": self.metadata.raw if self.metadata else None,
-            "predictor": self.predictor_name,
-        }
-        if self.target.type is TargetType.BINARY:
-            facts["positiveClassLabel"] = self.target.positive_label
-            facts["negativeClassLabel"] = self.target.negative_label
-        elif self.target.labels:
-            facts["classLabels"] = list(self.target.labels)
-        return facts
-
-    def terminate(self) -> None:
-        """Let go of what the model holds; nothing for models in this process."""
+        return {**super().info(), "predictor": self.predictor_name}
 
 
 TRANSFORM_FAILED = "Model 'transform hook' failed to transform dataset."

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 
 OK = b'{"message":"OK"}\n'
-#: the reference lists these for every Python model, whatever else is read
-PAYLOAD_FORMATS = {"csv": None, "mtx": None}
 
 
 class State(Enum):
@@ -98,7 +96,7 @@ class ProbesMixin:
         return Reply(
             body=status_json(
                 {
-                    "supported_payload_formats": PAYLOAD_FORMATS,
+                    "supported_payload_formats": dict(self.model.payload_formats),
                     "supported_methods": {"chat": self.model.can_chat},
                 }
             )

@@ -125,7 +125,7 @@ def test_model_is_loaded_on_the_prediction_thread(spec: Callable[..., ServeSpec]
     started = Started(spec())
     assert started.lifecycle.running()
     assert started.server.state is State.READY
-    assert started.server.model.model == "prediction-0"
+    assert vars(started.server.model)["model"] == "prediction-0"
     assert sys.getswitchinterval() == pytest.approx(worker.SWITCH_INTERVAL)
     started.end()
     assert not started.lifecycle.running()

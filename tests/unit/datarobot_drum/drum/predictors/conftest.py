@@ -1,4 +1,4 @@
-"""Model folders in temporary places; each test imports its own `custom.py`."""
+"""PythonModel folders in temporary places; each test imports its own `custom.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.predictors import Model, load_model
+from datarobot_drum.drum.predictors import load_model
+from datarobot_drum.drum.predictors.hooked import PythonModel
 from datarobot_drum.drum.settings import ModelSpec, Settings
 
 LOAD = "def load_model(code_dir):\n    return 'model'\n"
@@ -30,22 +31,24 @@ def clean_imports() -> Iterator[None]:
 
 
 @pytest.fixture
-def load_folder(tmp_path: Path) -> Callable[..., Model]:
+def load_folder(tmp_path: Path) -> Callable[..., PythonModel]:
     """`load_folder(target_type, **environ)` is the model of the folder `tmp_path` as it is."""
 
-    def load_folder(target_type: str | None = "regression", **environ: str) -> Model:
+    def load_folder(target_type: str | None = "regression", **environ: str) -> PythonModel:
         options = EXTRA_OPTIONS.get(target_type or "", {})
         spec = ModelSpec(str(tmp_path), target_type, **options)
-        return load_model(spec, Settings.load({"TARGET_NAME": "text", **environ}))
+        model = load_model(spec, Settings.load({"TARGET_NAME": "text", **environ}))
+        assert isinstance(model, PythonModel)
+        return model
 
     return load_folder
 
 
 @pytest.fixture
-def load(tmp_path: Path, load_folder: Callable[..., Model]) -> Callable[..., Model]:
+def load(tmp_path: Path, load_folder: Callable[..., PythonModel]) -> Callable[..., PythonModel]:
     """`load(code, target_type, **environ)` puts `code` and a `load_model` hook there first."""
 
-    def load(code: str, target_type: str = "regression", **environ: str) -> Model:
+    def load(code: str, target_type: str = "regression", **environ: str) -> PythonModel:
         (tmp_path / "custom.py").write_text(LOAD + textwrap.dedent(code))
         return load_folder(target_type, **environ)
 

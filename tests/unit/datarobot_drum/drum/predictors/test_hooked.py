@@ -25,9 +25,9 @@ from datarobot_drum.drum.errors import (
 )
 from datarobot_drum.drum.exceptions import CustomHTTPError
 from datarobot_drum.drum.payloads import Payload, UnsupportedFormat
-from datarobot_drum.drum.predictors import Model
+from datarobot_drum.drum.predictors.hooked import PythonModel
 
-Load = Callable[..., Model]
+Load = Callable[..., PythonModel]
 
 TABLE = Payload(b"a,b\n1,2\n3,4\n")
 RETURNS = """
@@ -47,7 +47,7 @@ def score(data, model, {}):
 """
 
 
-def predicted(model: Model, payload: Payload = TABLE) -> list[Any]:
+def predicted(model: PythonModel, payload: Payload = TABLE) -> list[Any]:
     return model.predict(payload).frame["Predictions"].tolist()
 
 
@@ -112,7 +112,10 @@ def test_other_hooks_must_return_a_frame_too(hook: str, message: str, load: Load
         ("read_input_data(data)", "Model 'read_input_data' hook failed to read input data."),
         ("transform(data, model)", "Model 'transform hook' failed to transform dataset."),
         ("score(data, model)", "Model 'score' hook failed to make predictions."),
-        ("post_process(p, model)", "Model 'post_process' hook failed to post-process predictions."),
+        (
+            "post_process(p, model)",
+            "Model 'post_process' hook failed to post-process predictions.",
+        ),
     ],
 )
 def test_hook_that_fails_is_named_with_its_exception(hook: str, message: str, load: Load) -> None:
@@ -295,7 +298,11 @@ def test_transform_hook_gets_the_target_if_it_takes_it(load: Load) -> None:
         ("(data, y)", HookError, "DrumTransformException.'Transformation of the target variable"),
         ("data.to_numpy()", InvalidOutput, "transform must return a dataframe, but received"),
         ("data.head(1)", InvalidOutput, "resulted in different number of rows than original data"),
-        ("data['none']", HookError, "Model 'transform hook' failed to transform dataset. Exc"),
+        (
+            "data['none']",
+            HookError,
+            "Model 'transform hook' failed to transform dataset. Exc",
+        ),
     ],
 )
 def test_transform_hook_must_return_as_many_rows(
@@ -368,7 +375,7 @@ def score_unstructured(model, data, query, **kwargs):
 """
 
 
-def asked(model: Model, data: bytes | str, mimetype: str | None, headers: Any = None) -> Any:
+def asked(model: PythonModel, data: bytes | str, mimetype: str | None, headers: Any = None) -> Any:
     reply = model.predict_unstructured(data, mimetype, None, {"k": "v"}, headers)
     return reply.encoded().decode()
 

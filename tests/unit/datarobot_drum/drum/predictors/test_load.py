@@ -14,10 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.exceptions import CustomHTTPError
-from datarobot_drum.drum.predictors import Model, load_model
+from datarobot_drum.drum.predictors import load_model
+from datarobot_drum.drum.predictors.hooked import PythonModel
 from datarobot_drum.drum.settings import ModelSpec, Settings
 
-Load = Callable[..., Model]
+Load = Callable[..., PythonModel]
 
 SCORE = "def score(data, model): pass\n"
 ORDER = """
