@@ -6,6 +6,7 @@ The recordings' folder is copied first, because their artifacts are built inside
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import shutil
@@ -19,13 +20,9 @@ from pathlib import Path
 from typing import Any
 
 SERVER_TYPES = ("flask", "gunicorn", "fastapi")
-#: Capabilities that are not part of this version.
-NOT_YET = "openai-proxy,moderation-seam,custom-task-interface"
-#: Groups of command-line cases: those that count whole, and those of which only some commands do.
-WHOLE_GROUPS = "abcdeghis"
-PARTIAL_GROUPS = "jkp"
-COMMANDS = ("score", "server")
 PARALLEL = 2
+#: What recordings need whose stand-in of an inference server listens on one fixed port.
+FIXED_PORT = "openai-proxy"
 
 
 @dataclass(frozen=True)
@@ -34,18 +31,6 @@ class Job:
 
     name: str
     command: list[str]
-
-
-def cli_case_ids(folder: Path) -> list[str]:
-    """Ids of the command-line cases that this version must pass."""
-    cases = [json.loads(path.read_text()) for path in sorted(folder.glob("cases/*/cmd.json"))]
-    return [case["id"] for case in cases if _is_required(case["id"], case["argv"])]
-
-
-def _is_required(case_id: str, argv: list[str]) -> bool:
-    if case_id[0] in WHOLE_GROUPS:
-        return True
-    return case_id[0] in PARTIAL_GROUPS and bool(argv) and argv[0] in COMMANDS
 
 
 def prepare_http(http: Path) -> None:
@@ -66,6 +51,12 @@ def prepare_http(http: Path) -> None:
     path.write_text("".join(f"{json.dumps(x)}\n" for x in exchanges))
 
 
+def add_openai(http: Path) -> None:
+    """Put the openai package where some recordings look for it; others want it to be missing."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--target", str(http / "extra"), "openai>=1.50"], check=True)
+
+
 def _body(exchange: dict[str, Any]) -> bytes:
     return base64.b64decode(exchange.get("response", {}).get("body") or "")
 
@@ -76,15 +67,30 @@ def _recorded_in(exchange: dict[str, Any]) -> bytes:
     return code_dir[1] if code_dir else b""
 
 
-def jobs(golden: Path, drum: str) -> list[Job]:
-    """The replays, the longest first so that two at a time end together."""
+def jobs(golden: Path, drum: str) -> list[list[Job]]:
+    """The replays that may run at a time, the longest first, and then those that may not."""
     http = [sys.executable, str(golden / "http" / "replay.py"), "--drum", drum, "--level", "must"]
-    skip = ["--skip-requires", NOT_YET]
     cli = [sys.executable, str(golden / "cli" / "replay.py"), "--drum", drum, "--quiet"]
+    servers = ",".join(_servers_on_fixed_port(golden / "http"))
+    shared = ["--skip-requires", FIXED_PORT]
     return [
-        *(Job(f"http {name}", [*http, *skip, "--server-type", name]) for name in SERVER_TYPES),
-        Job("cli", [*cli, "--jobs", "1", *cli_case_ids(golden / "cli")]),
+        [
+            *(
+                Job(f"http {name}", [*http, *shared, "--server-type", name])
+                for name in SERVER_TYPES
+            ),
+            Job("cli", [*cli, "--jobs", "1"]),
+        ],
+        *(
+            [Job(f"http {name} {FIXED_PORT}", [*http, "--servers", servers, "--server-type", name])]
+            for name in SERVER_TYPES
+        ),
     ]
+
+
+def _servers_on_fixed_port(http: Path) -> list[str]:
+    exchanges = map(json.loads, (http / "golden.jsonl").read_text().splitlines())
+    return sorted({x["server"] for x in exchanges if FIXED_PORT in (x.get("requires") or ())})
 
 
 def run(job: Job) -> bool:
@@ -107,10 +113,12 @@ def main(folder: str) -> int:
         golden = Path(work, "golden")
         shutil.copytree(folder, golden)
         prepare_http(golden / "http")
+        add_openai(golden / "http")
         for script in ("http/build_pickles.py", "cli/build.py"):
             subprocess.run([sys.executable, str(golden / script)], check=True)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            return 0 if all(list(pool.map(run, jobs(golden, drum)))) else 1
+            passed = [list(pool.map(run, group)) for group in jobs(golden, drum)]
+        return 0 if all(itertools.chain(*passed)) else 1
 
 
 if __name__ == "__main__":
