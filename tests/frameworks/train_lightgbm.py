@@ -41,6 +41,16 @@ def wrapper_regression(folder: Path, data: training.Data) -> pd.DataFrame:
     return training.one_column(model.predict(data.table))
 
 
+def bare(folder: Path, data: training.Data, width: int) -> Any:
+    """A native model that gives `width` values a row; they are returned."""
+    options = {"objective": "binary"} if width == 1 else {"objective": "multiclass"}
+    classes = {} if width == 1 else {"num_class": width}
+    wanted = data.classes if width == len(training.LABELS) else data.flag
+    booster = train(data, wanted, **options, **classes)
+    booster.save_model(folder / "model.model")
+    return booster.predict(data.table)
+
+
 if __name__ == "__main__":
     training.run(
         {

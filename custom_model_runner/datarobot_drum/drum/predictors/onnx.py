@@ -78,8 +78,10 @@ class OnnxPredictor(Predictor):
         """
         import numpy as np
 
-        if not rows or not isinstance(rows[0], dict):
-            return RawPredictions(np.asarray(rows).reshape(len(rows), -1))
+        if not rows:
+            return RawPredictions(np.empty((0, len(self.target.labels) or 1)))
+        if not isinstance(rows[0], dict):
+            return RawPredictions(np.asarray(rows))
         keys = list(rows[0])
         values = np.array([[row[key] for key in keys] for row in rows])
         fits = match_labels(tuple(map(str, keys)), self.target.labels) is not None
