@@ -55,10 +55,10 @@ def test_no_artifact_lists_what_is_there_and_what_would_do(tmp_path: Path) -> No
 
 def test_several_artifacts_are_all_named(tmp_path: Path) -> None:
     write(tmp_path / "b.pkl")
-    write(tmp_path / "a.joblib")
+    write(tmp_path / "a.pth")
     with pytest.raises(StartupError, match="Multiple serialized model files found") as raised:
         find_artifact(str(tmp_path))
-    assert f"{tmp_path / 'a.joblib'} | {tmp_path / 'b.pkl'}" in str(raised.value)
+    assert f"{tmp_path / 'a.pth'} | {tmp_path / 'b.pkl'}" in str(raised.value)
 
 
 def test_artifact_is_loaded_by_the_framework_of_its_ending(tmp_path: Path) -> None:
