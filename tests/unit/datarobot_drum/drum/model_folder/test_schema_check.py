@@ -79,7 +79,7 @@ def test_table_that_meets_a_rule_passes(frame, requirement):
         (
             table("TXT"),
             rule("data_types", "EQUALS", "NUM"),
-            "Datatypes incorrect. Data has types: CAT, but expected EQUALS NUM",
+            "Datatypes incorrect. Data has types: TXT, but expected EQUALS NUM",
         ),
         (
             table("NUM"),

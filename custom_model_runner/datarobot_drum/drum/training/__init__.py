@@ -1,0 +1,3 @@
+"""Training."""
+
+from __future__ import annotations
