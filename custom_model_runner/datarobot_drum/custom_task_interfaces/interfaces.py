@@ -60,7 +60,9 @@ class CustomTaskInterface:
                 with part.open("wb") as file:
                     pickle.dump(self, file)
                 part.replace(path)
-            except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+            except OSError:
+                raise
+            except Exception as error:
                 raise DrumSerializationError(
                     "An error occurred when saving your custom task. Ensure all variables stored "
                     f"on self are pickle-able or excluded when saving: {error}"
