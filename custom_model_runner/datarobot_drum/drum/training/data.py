@@ -79,9 +79,10 @@ def _column(frame: pd.DataFrame, name: str | None) -> pd.Series[Any] | None:
             f"The column '{name}' does not exist in your dataframe. "
             f"The columns in your dataframe are these: {[str(column) for column in frame.columns]}"
         )
-    column = frame[name]
+    column: Any = frame[name]
     # scikit-learn takes a sparse target for a matrix
-    return column.sparse.to_dense() if hasattr(column, "sparse") else column
+    dense: pd.Series[Any] = column.sparse.to_dense() if hasattr(column, "sparse") else column
+    return dense
 
 
 def _first_column(path: str, option: str, rows: int) -> pd.Series[Any]:
