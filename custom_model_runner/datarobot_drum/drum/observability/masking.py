@@ -8,14 +8,13 @@ write in turns, and log handlers that read a record's `exc_info` instead of form
 from __future__ import annotations
 
 import atexit
-import io
 import json
 import logging
 import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 MASK = "*****"
 #: Shorter texts are part of too many words; masking them would hide the output, not a secret.
@@ -70,67 +69,48 @@ def _forms(text: str) -> Iterator[str]:
         yield from (line for line in lines if len(line) >= MIN_LINE_LENGTH)
 
 
-class MaskedStream(io.TextIOBase):
+class MaskedStream:
     """A text stream that masks what is written to another one.
 
     The end of a write that a secret might begin with is held back until the next write or until
     `release`, so that a secret written in pieces is found. A flush does not let it out.
+    It is no `io.TextIOBase`, which would close the stream behind when it is not used any more.
     """
 
     def __init__(self, stream: TextIO, masker: Masker) -> None:
         self._stream = stream
+        self._masker = masker
         self._held = ""
         self._lock = threading.RLock()
-        self.masker = masker
 
     def write(self, text: str) -> int:
         """Write the text, masked; its length, as streams tell it."""
         with self._lock:
-            shown, self._held = self.masker.split(self._held + text)
+            shown, self._held = self._masker.split(self._held + text)
             if shown:
                 self._stream.write(shown)
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
 
     def release(self) -> None:
         """Write what was held back: no more of it will come."""
         with self._lock:
             held, self._held = self._held, ""
             if held and not self._stream.closed:
-                self._stream.write(self.masker.masked(held))
+                self._stream.write(self._masker.masked(held))
                 self._stream.flush()
-
-    def flush(self) -> None:
-        """Flush the stream behind."""
-        self._stream.flush()
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def isatty(self) -> bool:
-        """Is the stream behind a terminal?"""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """The descriptor of the stream behind."""
-        return self._stream.fileno()
 
     def close(self) -> None:
         """Let out the rest and close the stream behind."""
         self.release()
         self._stream.close()
 
-    @property
-    def closed(self) -> bool:
-        """Is the stream behind closed?"""
-        return self._stream.closed
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in the stubs
-        """As the stream behind."""
-        return self._stream.encoding
-
     def __getattr__(self, name: str) -> Any:
+        """All else is as with the stream behind."""
         return getattr(self._stream, name)
 
 
@@ -138,13 +118,14 @@ class _Installed:
     """The streams and the log record factory that were there before."""
 
     def __init__(self, masker: Masker) -> None:
-        self.masker = masker
+        self._masker = masker
         self._before = sys.stdout, sys.stderr
         self._factory = logging.getLogRecordFactory()
         self._streams = tuple(MaskedStream(stream, masker) for stream in self._before)
 
     def install(self) -> None:
-        sys.stdout, sys.stderr = self._streams
+        stdout, stderr = self._streams
+        sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
         logging.setLogRecordFactory(self._record)
         atexit.register(self.release)
 
@@ -164,13 +145,13 @@ class _Installed:
             text = record.getMessage()
         except (TypeError, ValueError, KeyError):
             return record  # logging itself reports arguments that do not fit, on masked stderr
-        record.msg, record.args = self.masker.masked(text), ()
+        record.msg, record.args = self._masker.masked(text), ()
         if record.exc_info:
             # a formatter takes the text that is there instead of making its own
             shown = logging.Formatter().formatException(record.exc_info)
-            record.exc_text = self.masker.masked(shown)
+            record.exc_text = self._masker.masked(shown)
         if record.stack_info:
-            record.stack_info = self.masker.masked(record.stack_info)
+            record.stack_info = self._masker.masked(record.stack_info)
         return record
 
 
@@ -180,8 +161,7 @@ _installed: list[_Installed] = []
 def mask_output(texts: Iterable[str]) -> None:
     """From now on mask these texts, and no others, wherever this process writes text."""
     stop_masking()
-    masker = Masker(texts)
-    _installed.append(_Installed(masker))
+    _installed.append(_Installed(Masker(texts)))
     _installed[-1].install()
 
 
