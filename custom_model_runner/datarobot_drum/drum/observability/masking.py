@@ -118,7 +118,7 @@ class _Installed:
     """The streams and the log record factory that were there before."""
 
     def __init__(self, masker: Masker) -> None:
-        self._masker = masker
+        self.masker = masker
         self._before = sys.stdout, sys.stderr
         self._factory = logging.getLogRecordFactory()
         self._streams = tuple(MaskedStream(stream, masker) for stream in self._before)
@@ -145,13 +145,13 @@ class _Installed:
             text = record.getMessage()
         except (TypeError, ValueError, KeyError):
             return record  # logging itself reports arguments that do not fit, on masked stderr
-        record.msg, record.args = self._masker.masked(text), ()
+        record.msg, record.args = self.masker.masked(text), ()
         if record.exc_info:
             # a formatter takes the text that is there instead of making its own
             shown = logging.Formatter().formatException(record.exc_info)
-            record.exc_text = self._masker.masked(shown)
+            record.exc_text = self.masker.masked(shown)
         if record.stack_info:
-            record.stack_info = self._masker.masked(record.stack_info)
+            record.stack_info = self.masker.masked(record.stack_info)
         return record
 
 
@@ -163,6 +163,11 @@ def mask_output(texts: Iterable[str]) -> None:
     stop_masking()
     _installed.append(_Installed(Masker(texts)))
     _installed[-1].install()
+
+
+def masked(text: str) -> str:
+    """The text as `mask_output` lets it be shown, for what leaves by another way."""
+    return _installed[-1].masker.masked(text) if _installed else text
 
 
 def stop_masking() -> None:

@@ -68,7 +68,8 @@ def _read(path: str, names_file: str | None = None) -> pd.DataFrame:
             parameters=parameters,
             column_names=names,
         )
-        return read_table(payload)
+        # a file of Parquet may bring an index, with which the parts would not be matched by row
+        return read_table(payload).reset_index(drop=True)
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> pd.Series[Any] | None:

@@ -25,11 +25,11 @@ WRONG_TYPE = "def transform(data, model): return data.astype(str)"
 def check(tmp_path, write_code):
     """`check(code, target)` is a job that asks the model of this code."""
 
-    def make(code, target="regression", **changes):
+    def make(code, target_type="regression", **changes):
         folder = write_code(HEAD + code)
         features = write_table(X, tmp_path / "X")
         job = CheckJob(
-            ModelSpec(str(folder), target), features, None, "report", True, False, "warning"
+            ModelSpec(str(folder), target_type), features, None, "report", True, False, "warning"
         )
         return replace(job, report=str(tmp_path / "report.json"), **changes)
 
@@ -135,7 +135,9 @@ def test_process_reports_how_it_went(
 
 
 def test_job_and_report_come_back_from_their_files(tmp_path, check):
-    target = write_table(pd.DataFrame({"p": [0, 1]}).astype(pd.SparseDtype("float64", 0.0)), tmp_path / "y")
+    target = write_table(
+        pd.DataFrame({"p": [0, 1]}).astype(pd.SparseDtype("float64", 0.0)), tmp_path / "y"
+    )
     spec = ModelSpec("/m", "multiclass", class_labels=("a", "b"))
     job = replace(check(""), target=target, model=spec)
     job.write(tmp_path / "job")
