@@ -35,7 +35,14 @@ def imported_with(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["datarobot_drum", "datarobot_drum.drum.enum", "datarobot_drum.drum.exceptions"]
+    "module",
+    [
+        "datarobot_drum",
+        "datarobot_drum.custom_task_interfaces",
+        "datarobot_drum.drum.common",
+        "datarobot_drum.drum.enum",
+        "datarobot_drum.drum.exceptions",
+    ],
 )
 def test_module_for_model_code_needs_only_the_standard_library(module):
     assert imported_with(module) <= sys.stdlib_module_names

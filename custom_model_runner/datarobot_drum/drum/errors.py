@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datarobot_drum.drum.exceptions import BaseCustomUserError
+from datarobot_drum.drum.exceptions import (
+    BaseCustomUserError,
+    DrumCommonException,
+    DrumSchemaValidationException,
+)
 
 INTERNAL_ERROR = 500
 
 
-class DrumError(Exception):
+class DrumError(DrumCommonException):
     """Anything this program refuses or reports; its text is shown to users.
 
     `status` is the HTTP status, `retry_after` (seconds) asks a client to come back,
@@ -26,7 +30,7 @@ class InvalidInput(DrumError):
     status = 422
 
 
-class SchemaViolation(InvalidInput):
+class SchemaViolation(InvalidInput, DrumSchemaValidationException):
     """Data breaks the rules of `typeSchema` in the metadata file."""
 
     exit_code = 3

@@ -1,8 +1,24 @@
-"""Exceptions that model code may raise to choose the status of an answer."""
+"""Exceptions that model code may raise to choose the status of an answer, or catch by name."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from datarobot_drum.exceptions import (
+    DrumCommonException,
+    DrumSchemaValidationException,
+    DrumSerializationError,
+    DrumTransformException,
+)
+
+__all__ = [
+    "BaseCustomUserError",
+    "CustomHTTPError",
+    "DrumCommonException",
+    "DrumSchemaValidationException",
+    "DrumSerializationError",
+    "DrumTransformException",
+]
 
 
 class BaseCustomUserError(Exception):

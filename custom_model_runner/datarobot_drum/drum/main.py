@@ -21,13 +21,16 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "score": "datarobot_drum.drum.cli.score",
         "server": "datarobot_drum.drum.cli.serve",
-        "fit": "datarobot_drum.drum.cli.later",
+        "fit": "datarobot_drum.drum.cli.fit",
         "validation": "datarobot_drum.drum.cli.later",
         "perf-test": "datarobot_drum.drum.cli.later",
         "new": "datarobot_drum.drum.cli.later",
         "push": "datarobot_drum.drum.cli.later",
     }
 )
+
+#: Commands whose exit code 0 says that a result is there, so that model code must not choose it.
+_WITH_RESULT = frozenset({"score", "fit"})
 
 FAILED = 1
 INTERRUPTED = 130
@@ -71,7 +74,7 @@ def _code_of(error: BaseException, args: Namespace) -> int:
         sys.stdout.write("Ctrl+C pressed, aborting drum\n")
         return INTERRUPTED
     if isinstance(error, SystemExit):
-        return _left_by_model(error, args) if args.command == "score" else _exit_code(error)
+        return _left_by_model(error, args) if args.command in _WITH_RESULT else _exit_code(error)
     if isinstance(error, BrokenPipeError):
         return _reader_left()
     if isinstance(error, OptionConflict):

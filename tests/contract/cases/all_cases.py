@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.contract.cases import (
     chats,
+    class_tasks,
     error_server,
     extensions,
     headers,
@@ -28,6 +29,7 @@ ANSWERS = (
     *unstructured.CASES,
     *transforms.CASES,
     *chats.CASES,
+    *class_tasks.CASES,
     *user_errors.CASES,
     *error_server.CASES,
 )

@@ -42,6 +42,13 @@ LENGTH = Served("length")
 METADATA = Served("metadata", None)
 GATED = Served("gated")
 GATED_CHAT = Served("gated", "textgeneration", environment=(("TARGET_NAME", "reply"),))
+CLASS_TASK = Served("class_task")
+ANOMALY_TASK = Served("class_task", "anomaly")
+POINT_TASK = Served("class_task", "geopoint")
+BINARY_TASK = Served("class_task", "binary", ("spam", "ham"))
+MULTICLASS_TASK = Served("class_task", "multiclass", ("a", "b", "c"))
+MULTILABEL_TASK = Served("class_task", "multilabel", ("x", "y", "z"))
+TRANSFORM_TASK = Served("class_task", "transform")
 SLOW_LOAD = Served("slow_load", pipes=("go",))
 
 

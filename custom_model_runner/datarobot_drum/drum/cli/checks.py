@@ -96,6 +96,11 @@ def _check_production(args: Namespace, _: str | None, environ: Mapping[str, str]
 def _check_fit_target(args: Namespace, target_type: str | None, _: Mapping[str, str]) -> None:
     if args.command != "fit":
         return
+    if target_type == UNSTRUCTURED:
+        raise OptionConflict(
+            "drum fit cannot train unstructured models; use drum score or drum server with an "
+            "artifact that was trained elsewhere."
+        )
     has_target = args.target is not None or args.target_csv is not None
     if target_type == ANOMALY and has_target:
         raise OptionConflict(

@@ -26,9 +26,11 @@ def model_spec(args: Namespace) -> ModelSpec:
         positive_class_label=args.positive_class_label,
         negative_class_label=args.negative_class_label,
         class_labels=None if labels is None else tuple(labels),
-        language=args.language,
-        gpu_predictor=args.gpu_predictor,
+        language=getattr(args, "language", None),
+        gpu_predictor=getattr(args, "gpu_predictor", None),
         deployment_config=getattr(args, "deployment_config", None),
+        user_secrets_mount_path=getattr(args, "user_secrets_mount_path", None),
+        user_secrets_prefix=getattr(args, "user_secrets_prefix", None),
     )
 
 

@@ -46,6 +46,14 @@ examples:
   drum score -cd model --input note.txt --target-type unstructured --query 'lang=en&top=3'
   CODE_DIR=model TARGET_TYPE=regression drum score --input data.csv > result.csv
 """,
+        "fit": """\
+examples:
+  drum fit --code-dir model --input data.csv --target-type regression --target price \\
+      --output trained
+  drum fit -cd model --input data.csv --target-type binary --target churn --num-rows 1000
+  drum fit -cd model --input x.mtx --sparse-column-file x.columns --target-csv y.csv \\
+      --target-type multiclass --output trained --verbose --enable-fit-metadata
+""",
         "server": """\
 examples:
   drum server --code-dir model --target-type regression --address localhost:8080

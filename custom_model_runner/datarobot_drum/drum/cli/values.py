@@ -70,6 +70,11 @@ def positive_int(text: str) -> int:
     return number
 
 
+def row_count(text: str) -> int | None:
+    """A whole number above zero, or None for the word ALL."""
+    return None if text.upper() == "ALL" else positive_int(text)
+
+
 def labels_file(text: str) -> tuple[str, ...]:
     """The class labels in a file, one a line; blank lines do not count."""
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from datarobot_drum.custom_task_interfaces import CustomTaskInterface
 from datarobot_drum.drum.enum import CUSTOM_FILE_NAME, TargetType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.hooks.loops import thread_loop
@@ -110,10 +111,14 @@ def _shape_message(hook: Hook, found: int) -> str:
 
 @dataclass(frozen=True)
 class ModelHooks:
-    """The hooks of one model folder; a hook that is not defined is None."""
+    """The hooks of one model folder; a hook that is not defined is None.
+
+    A folder with a class task has no hooks.
+    """
 
     bound: dict[str, BoundHook] = field(default_factory=dict)
     path: Path | None = None
+    task: type[CustomTaskInterface] | None = None
 
     def get(self, hook: Hook) -> BoundHook | None:
         """The author's function for `hook`, if there is one."""
@@ -133,11 +138,8 @@ def load_hooks(path: Path | None, code_dir: str, target_type: TargetType) -> Mod
         return ModelHooks()
     logger.info("Detected %s .. trying to load hooks", path)
     module = _import_custom(path, code_dir)
-    if getattr(module, "CustomTask", None):
-        raise StartupError(
-            f"{path} defines the class task CustomTask, which this version cannot run yet; "
-            "define the hooks load_model and score instead"
-        )
+    if task := getattr(module, "CustomTask", None):
+        return ModelHooks({}, path, _checked_task(task))
     found = {
         hook.name: bind(hook, function)
         for hook in HOOKS
@@ -145,6 +147,12 @@ def load_hooks(path: Path | None, code_dir: str, target_type: TargetType) -> Mod
         and (function := getattr(module, hook.name, None)) is not None
     }
     return ModelHooks(found, path)
+
+
+def _checked_task(task: Any) -> type[CustomTaskInterface]:
+    if isinstance(task, type) and issubclass(task, CustomTaskInterface):
+        return task
+    raise StartupError("The CustomTask class must inherit from the CustomTaskInterface")
 
 
 def _import_custom(path: Path, code_dir: str) -> ModuleType:

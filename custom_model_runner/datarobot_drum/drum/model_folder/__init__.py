@@ -15,11 +15,17 @@ from datarobot_drum.drum.model_folder.parameters import (
     load_runtime_parameter_file,
 )
 from datarobot_drum.drum.model_folder.recognise import is_lightgbm_text, is_xgboost_json
-from datarobot_drum.drum.model_folder.schema_check import check_output
+from datarobot_drum.drum.model_folder.schema_check import (
+    DEFAULT_TRANSFORM_SCHEMA,
+    check_input,
+    check_output,
+    check_schema_target,
+)
 from datarobot_drum.drum.model_folder.target import Target, read_class_labels, resolve_target
 from datarobot_drum.drum.model_folder.type_schema import Requirement, TypeSchema
 
 __all__ = [
+    "DEFAULT_TRANSFORM_SCHEMA",
     "Hyperparameter",
     "ModelMetadata",
     "Requirement",
@@ -27,7 +33,9 @@ __all__ = [
     "TypeSchema",
     "apply_default_parameters",
     "artifacts",
+    "check_input",
     "check_output",
+    "check_schema_target",
     "detect_language",
     "extension_names",
     "find_custom_file",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import SchemaViolation
-from datarobot_drum.drum.model_folder.type_schema import Requirement
+from datarobot_drum.drum.model_folder.column_types import column_types, has_whole_numbers, is_sparse
+from datarobot_drum.drum.model_folder.type_schema import Requirement, Side, TypeSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,20 +18,62 @@ logger = logging.getLogger("drum.model_folder")
 
 #: Nothing in a table tells these types, so no rule can be checked for them.
 _UNKNOWABLE = {"DATE_DURATION", "COUNT_DICT", "GEO"}
-_IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*")
-_HEAD_CHARACTERS = 16
+
+OUTPUT_WITHOUT_TRANSFORM = (
+    "Specifying output_requirements in model_metadata.yaml is only valid for custom transform "
+    "tasks."
+)
+
+#: What holds for a transform whose metadata has no `typeSchema`.
+DEFAULT_TRANSFORM_SCHEMA = TypeSchema(
+    (
+        Requirement("data_types", "IN", ("NUM", "CAT", "TXT", "DATE", "DATE_DURATION")),
+        Requirement("sparse", "EQUALS", ("FORBIDDEN",)),
+        Requirement("contains_missing", "EQUALS", ("FORBIDDEN",)),
+    ),
+    (Requirement("data_types", "EQUALS", ("NUM",)),),
+)
 
 
-def check_output(frame: pd.DataFrame, requirements: Sequence[Requirement]) -> None:
-    """Raise SchemaViolation with every rule that a transform's result breaks."""
-    faults = [fault for rule in requirements if (fault := _CHECKS[rule.field](frame, rule))]
+def check_schema_target(schema: TypeSchema, target_type: TargetType) -> None:
+    """Raise SchemaViolation where only a transform may have such rules."""
+    if schema.output_requirements and target_type is not TargetType.TRANSFORM:
+        logger.error("%s", OUTPUT_WITHOUT_TRANSFORM)
+        raise SchemaViolation(OUTPUT_WITHOUT_TRANSFORM)
+
+
+def check_input(
+    frame: pd.DataFrame, requirements: Sequence[Requirement], *, strict: bool = True
+) -> None:
+    """Log every rule that training data breaks; if `strict`, raise SchemaViolation with them."""
+    _check(frame, requirements, "input", strict)
+
+
+def check_output(
+    frame: pd.DataFrame, requirements: Sequence[Requirement], *, strict: bool = True
+) -> None:
+    """Log every rule that a transform's result breaks; if `strict`, raise SchemaViolation."""
+    _check(frame, requirements, "output", strict)
+
+
+def _check(
+    frame: pd.DataFrame, requirements: Sequence[Requirement], side: Side, strict: bool
+) -> None:
+    faults = list(_faults(frame, requirements, side))
     for fault in faults:
         logger.error("%s", fault)
-    if faults:
-        raise SchemaViolation(f"schema validation failed for output:\n {faults}")
+    if faults and strict:
+        raise SchemaViolation(f"schema validation failed for {side}:\n {faults}")
 
 
-def _columns_fault(frame: pd.DataFrame, rule: Requirement) -> str | None:
+def _faults(frame: pd.DataFrame, requirements: Sequence[Requirement], side: Side) -> Iterator[str]:
+    for rule in requirements:
+        fault = _CHECKS[rule.field](frame, rule, side)
+        if fault is not None:
+            yield fault
+
+
+def _columns_fault(frame: pd.DataFrame, rule: Requirement, side: Side) -> str | None:
     count = frame.shape[1]
     if rule.accepts_number(count):
         return None
@@ -40,77 +83,48 @@ def _columns_fault(frame: pd.DataFrame, rule: Requirement) -> str | None:
     )
 
 
-def _missing_fault(frame: pd.DataFrame, rule: Requirement) -> str | None:
-    if rule.values == ("NEVER",) and frame.isna().to_numpy().any():
-        return "Output contains missing values, which the supplied task schema does not allow"
+def _missing_fault(frame: pd.DataFrame, rule: Requirement, side: Side) -> str | None:
+    if rule.values[0] not in ("NEVER", "FORBIDDEN"):
+        return None
+    # by columns: the table as a whole would become dense
+    if not any(column.isna().any() for _, column in frame.items()):
+        return None
+    return (
+        f"{side.capitalize()} contains missing values, which the supplied task schema does not "
+        "allow"
+    )
+
+
+def _sparse_fault(frame: pd.DataFrame, rule: Requirement, side: Side) -> str | None:
+    is_found, value = is_sparse(frame), rule.values[0]
+    if is_found and value in ("NEVER", "FORBIDDEN"):
+        return f"Sparse {side} data found, however value is set to {value}, expecting dense"
+    if not is_found and value in ("ALWAYS", "REQUIRED"):
+        return f"Dense {side} data found, however value is set to {value}, expecting sparse"
     return None
 
 
-def _sparse_fault(frame: pd.DataFrame, rule: Requirement) -> str | None:
-    is_sparse, value = _is_sparse(frame), rule.values[0]
-    if is_sparse and value == "NEVER":
-        return "Sparse output data found, however value is set to NEVER, expecting dense"
-    if not is_sparse and value == "ALWAYS":
-        return "Dense output data found, however value is set to ALWAYS, expecting sparse"
-    return None
-
-
-def _types_fault(frame: pd.DataFrame, rule: Requirement) -> str | None:
-    wanted = {_one_text_type(str(value)) for value in rule.values} - _UNKNOWABLE
-    found = _types(frame)
+def _types_fault(frame: pd.DataFrame, rule: Requirement, side: Side) -> str | None:
+    wanted = _one_text_type(map(str, rule.values)) - _UNKNOWABLE
+    types = column_types(frame)
+    found = _one_text_type(types)
     if rule.condition.startswith("NOT_"):
         is_right = not found & wanted
     else:
         # Whole numbers may stand for categories.
-        spare = {"NUM"} if "CAT" in wanted and _has_whole_numbers(frame) else set()
+        spare = {"NUM"} if "CAT" in wanted and has_whole_numbers(frame) else set()
         is_right = found <= wanted | spare
     if is_right or not wanted:
         return None
-    return f"Datatypes incorrect. Data has types: {', '.join(sorted(found))}, but expected {rule}"
+    return f"Datatypes incorrect. Data has types: {', '.join(sorted(types))}, but expected {rule}"
 
 
-def _one_text_type(name: str) -> str:
+def _one_text_type(names: Iterable[str]) -> set[str]:
     """Free text and categories count as the same."""
-    return "CAT" if name == "TXT" else name
+    return {"CAT" if name == "TXT" else name for name in names}
 
 
-def _types(frame: pd.DataFrame) -> set[str]:
-    return {"NUM"} if _is_sparse(frame) else {_type(column) for _, column in frame.items()}
-
-
-def _type(column: pd.Series[Any]) -> str:
-    from pandas.api import types
-
-    if types.is_numeric_dtype(column):
-        return "NUM"
-    if types.is_datetime64_any_dtype(column):
-        return "DATE"
-    values = column.dropna()
-    return "IMG" if len(values) and all(map(_is_image, values)) else "CAT"
-
-
-def _is_image(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        head = base64.b64decode(value[:_HEAD_CHARACTERS], validate=True)
-    except ValueError:
-        return False
-    return head.startswith(_IMAGE_STARTS)
-
-
-def _is_sparse(frame: pd.DataFrame) -> bool:
-    import pandas as pd
-
-    return any(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes)
-
-
-def _has_whole_numbers(frame: pd.DataFrame) -> bool:
-    numbers = frame.select_dtypes("number")
-    return bool((numbers % 1 == 0).to_numpy().all())
-
-
-_CHECKS: dict[str, Callable[[pd.DataFrame, Requirement], str | None]] = {
+_CHECKS: dict[str, Callable[[pd.DataFrame, Requirement, Side], str | None]] = {
     "number_of_columns": _columns_fault,
     "data_types": _types_fault,
     "sparse": _sparse_fault,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 from pandas import DataFrame
 
@@ -106,7 +106,7 @@ def read_matrix(payload: Payload) -> DataFrame:
 
     try:
         columns = _matrix_columns(payload)
-        matrix = coo_matrix(mmread(payload.open()))
+        matrix = coo_matrix(mmread(_forward(payload.open())))
     except (ValueError, OverflowError) as error:
         raise InvalidInput(_matrix_fault(str(error))) from None
     names = payload.column_names
@@ -120,7 +120,7 @@ def _matrix_columns(payload: Payload) -> int:
     """The width that the header tells; refuses a header that asks for more than it can hold."""
     from scipy.io import mminfo
 
-    _, columns, entries, _, field, _ = mminfo(payload.open())
+    _, columns, entries, _, field, _ = mminfo(_forward(payload.open()))
     if field == "complex":
         raise InvalidInput("the matrix holds complex numbers; send real ones")
     # An entry takes two bytes or more, but half of a symmetric matrix is left out.
@@ -129,6 +129,25 @@ def _matrix_columns(payload: Payload) -> int:
     if columns > MAX_MATRIX_COLUMNS:
         raise InvalidInput(f"the matrix has {columns} columns; send at most {MAX_MATRIX_COLUMNS}")
     return int(columns)
+
+
+def _forward(source: BinaryIO) -> Any:
+    return _Forward(source)  # the stubs of scipy want a whole file, its code wants `read`
+
+
+class _Forward:
+    """A file that can only be read on.
+
+    scipy's parser would seek back from what it has read ahead, miscount in a file on disk, and
+    end the whole process with the OSError that its destructor raises.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        return self._source.read(size)
 
 
 def _matrix_fault(message: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import DrumError, HookError, InvalidOutput, NotSupported
-from datarobot_drum.drum.exceptions import BaseCustomUserError
+from datarobot_drum.drum.exceptions import BaseCustomUserError, DrumTransformException
 from datarobot_drum.drum.hooks import spec as hooks
 from datarobot_drum.drum.hooks.loader import BoundHook, ModelHooks
 from datarobot_drum.drum.model_folder import check_output
@@ -52,6 +52,7 @@ class PythonModel(Model):
     metadata: ModelMetadata | None = None
     llm_id: str | None = None
     score_keywords: Mapping[str, object] = field(default_factory=dict)
+    splits_extra: bool = True
 
     @property
     def predictor_name(self) -> str | None:
@@ -133,7 +134,7 @@ class PythonModel(Model):
             hook, SCORE_FAILED, data, self.model, **self.score_keywords, **_origin(hook, payload)
         )
         result = _frame(result, "score must return a dataframe, but received {}")
-        frame, extra = split_extra(result, self.rules)
+        frame, extra = split_extra(result, self.rules) if self.splits_extra else (result, None)
         return check_predictions(frame, list(frame.columns), self.rules), extra
 
     def _predicted(self, data: Any) -> pd.DataFrame:
@@ -297,8 +298,15 @@ def _refuse_tuple(result: Any) -> Any:
     return result
 
 
-class DrumTransformException(Exception):
-    """A transform hook returned the target as well; clients see this name in the message."""
+def score_keywords(target: Target) -> dict[str, object]:
+    """The keywords of `score` that are the same in every call."""
+    keywords: dict[str, object] = {"target_type": target.type}
+    if target.type is TargetType.BINARY:
+        keywords["positive_class_label"] = target.positive_label
+        keywords["negative_class_label"] = target.negative_label
+    elif target.labels:
+        keywords["class_labels"] = list(target.labels)
+    return keywords
 
 
 def _origin(hook: BoundHook, payload: Payload | None) -> dict[str, object]:

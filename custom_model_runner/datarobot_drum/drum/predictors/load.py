@@ -13,6 +13,7 @@ from datarobot_drum.drum.model_folder import detect_language, read_metadata, res
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.predictors.request import LoadRequest
 from datarobot_drum.drum.settings import ModelSpec, Settings
+from datarobot_drum.drum.user_secrets import provide_user_secrets
 
 logger = logging.getLogger("drum.model")
 
@@ -35,6 +36,7 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
     target = resolve_target(spec, metadata, settings.target_name)
     language = detect_language(spec.code_dir, spec.language)
     load = _loader(language)
+    provide_user_secrets(spec.user_secrets_mount_path, spec.user_secrets_prefix)
     model = load(LoadRequest(spec, settings, metadata, target, language))
     logger.info("loaded the model in %.1f s", time.monotonic() - started)
     return model

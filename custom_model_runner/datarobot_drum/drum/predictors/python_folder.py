@@ -10,9 +10,9 @@ from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.hooks import spec as hooks
 from datarobot_drum.drum.hooks.loader import ModelHooks, load_hooks
 from datarobot_drum.drum.model_folder import Target, find_custom_file
-from datarobot_drum.drum.predictors import registry
+from datarobot_drum.drum.predictors import class_task, registry
 from datarobot_drum.drum.predictors.base import Predictor
-from datarobot_drum.drum.predictors.hooked import NO_TRANSFORM, PythonModel
+from datarobot_drum.drum.predictors.hooked import NO_TRANSFORM, PythonModel, score_keywords
 from datarobot_drum.drum.predictors.request import LoadRequest
 from datarobot_drum.drum.predictors.unstructured import NO_HOOK
 
@@ -27,6 +27,8 @@ def load(request: LoadRequest) -> PythonModel:
     """
     code_dir, target, settings = request.code_dir, request.target, request.settings
     found = load_hooks(find_custom_file(code_dir), code_dir, target.type)
+    if found.task is not None:
+        return class_task.load(request, found.task)
     if (init := found.get(hooks.INIT)) is not None:
         init(code_dir=code_dir)
     model = _load_object(found, code_dir)
@@ -42,7 +44,7 @@ def load(request: LoadRequest) -> PythonModel:
         code_dir=code_dir,
         metadata=request.metadata,
         llm_id=settings.llm_id,
-        score_keywords=_score_keywords(target),
+        score_keywords=score_keywords(target),
     )
 
 
@@ -86,13 +88,3 @@ def _predictor(model: Any, found: ModelHooks, target: Target) -> Predictor | Non
     raise StartupError(
         "Could not find any framework to handle loaded model and a score hook is not provided"
     )
-
-
-def _score_keywords(target: Target) -> dict[str, object]:
-    keywords: dict[str, object] = {"target_type": target.type}
-    if target.type is TargetType.BINARY:
-        keywords["positive_class_label"] = target.positive_label
-        keywords["negative_class_label"] = target.negative_label
-    elif target.labels:
-        keywords["class_labels"] = list(target.labels)
-    return keywords

@@ -21,6 +21,7 @@ from datarobot_drum.drum.errors import (
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
@@ -238,12 +239,13 @@ class PredictionServer(PredictMixin, ProbesMixin):
     def error_reply(self, error: DrumError) -> Reply:
         """The answer that tells of `error`; the log gets the traceback of its cause, once."""
         logger.log(_log_level(error), "%s: %s", type(error).__name__, error, exc_info=_cause(error))
+        text = masked(str(error))
         if isinstance(error, BrokenJson):
-            body: dict[str, Any] = {"error": str(error)}
+            body: dict[str, Any] = {"error": text}
         elif isinstance(error, DirectAccessUnsupported):
-            body = {"message": str(error)}
+            body = {"message": text}
         else:
-            body = {"message": f"ERROR: {error}", **error.fields}
+            body = {"message": f"ERROR: {text}", **error.fields}
         retry = error.retry_after
         headers = () if retry is None else (("Retry-After", str(retry)),)
         return Reply(error.status, status_json(body), headers=headers)

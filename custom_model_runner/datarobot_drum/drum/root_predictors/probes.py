@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum import __version__
 from datarobot_drum.drum.errors import DrumError, MalformedRequest, NotReady, StartupError
+from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
@@ -82,7 +83,7 @@ class ProbesMixin:
     def _probe(self, good: bool) -> Reply:
         facts: dict[str, Any] = {"status": self.state.value}
         if self.failure is not None:
-            facts["message"] = f"ERROR: {self.failure}"
+            facts["message"] = f"ERROR: {masked(str(self.failure))}"
         return Reply(status=200 if good else 503, body=status_json(facts))
 
     def info(self, request: RequestAdapter) -> Reply:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from datarobot_drum.drum.observability.masking import masked
+
 logger = logging.getLogger("drum.streams")
 
 #: Pieces that a model may be ahead of its client.
@@ -42,7 +44,7 @@ def events(chunks: Iterable[Any], to_text: Callable[[Any], str]) -> Iterator[byt
     except BaseException as error:
         # model code may raise anything; the prediction thread must live on
         logger.exception("the model's stream broke")
-        yield error_event(str(error) or repr(error), type(error).__name__)
+        yield error_event(masked(str(error) or repr(error)), type(error).__name__)
         return
     yield DONE
 

@@ -13,7 +13,7 @@ from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE
 class ModelSpec:
     """Which model to load; what is None is looked for in the model folder.
 
-    `code_dir` is an absolute path without links.
+    `code_dir` is an absolute path without links. Of user secrets it only says where they are.
     """
 
     code_dir: str
@@ -24,6 +24,8 @@ class ModelSpec:
     language: str | None = None
     gpu_predictor: str | None = None
     deployment_config: str | None = None
+    user_secrets_mount_path: str | None = None
+    user_secrets_prefix: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -228,6 +228,9 @@ class Settings(BaseModel):
     ] = 100_000
     """Rows that `drum score` reads, predicts and writes at a time."""
 
+    fit_check_timeout: Annotated[float, Field(ge=0), FromParam("DRUM_FIT_CHECK_TIMEOUT")] = 3600
+    """Seconds that `drum fit` may take to predict with the trained model; 0 is no limit."""
+
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
         if self.cors_enabled and not self.cors_origins:

@@ -292,10 +292,21 @@ def test_other_errors_of_the_import_go_through(
         load(write(tmp_path / "sub" / "custom.py", code))
 
 
-def test_class_task_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    path = write(tmp_path / "sub" / "custom.py", "class CustomTask: pass")
-    with pytest.raises(StartupError, match="define the hooks load_model and score instead"):
+@pytest.mark.parametrize("task", ["class CustomTask: pass", "CustomTask = 5"])
+def test_task_that_is_no_task_class_is_refused(tmp_path: Path, task: str) -> None:
+    path = write(tmp_path / "sub" / "custom.py", task)
+    with pytest.raises(StartupError, match="must inherit from the CustomTaskInterface"):
         load(path)
+
+
+def test_class_task_hides_all_hooks(tmp_path: Path) -> None:
+    code = (
+        "from datarobot_drum.custom_task_interfaces import TransformerInterface\n"
+        "class CustomTask(TransformerInterface): pass\n"
+        "def score(data, model): pass\n"
+    )
+    found = load(write(tmp_path / "sub" / "custom.py", code))
+    assert (found.task and found.task.__module__, found.bound) == ("custom", {})
 
 
 def test_file_that_is_no_python_is_refused(tmp_path: Path) -> None:

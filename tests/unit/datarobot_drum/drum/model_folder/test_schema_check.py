@@ -7,8 +7,16 @@ import base64
 import pandas as pd
 import pytest
 
+from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import SchemaViolation
-from datarobot_drum.drum.model_folder import Requirement, check_output
+from datarobot_drum.drum.model_folder import (
+    DEFAULT_TRANSFORM_SCHEMA,
+    Requirement,
+    TypeSchema,
+    check_input,
+    check_output,
+    check_schema_target,
+)
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 WRONG_COUNT = (
@@ -79,7 +87,7 @@ def test_table_that_meets_a_rule_passes(frame, requirement):
         (
             table("TXT"),
             rule("data_types", "EQUALS", "NUM"),
-            "Datatypes incorrect. Data has types: CAT, but expected EQUALS NUM",
+            "Datatypes incorrect. Data has types: TXT, but expected EQUALS NUM",
         ),
         (
             table("NUM"),
@@ -119,3 +127,50 @@ def test_every_broken_rule_is_told_and_logged(caplog):
     with pytest.raises(SchemaViolation, match=r"Incorrect number of columns.*Dense output data"):
         check_output(table("NUM"), rules)
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "requirement", "fault"),
+    [
+        (sparse(), rule("sparse", "EQUALS", "FORBIDDEN"), "Sparse input data found, however value"),
+        (table("NUM"), rule("sparse", "EQUALS", "REQUIRED"), "Dense input data found, however"),
+        (
+            table("CAT"),
+            rule("contains_missing", "EQUALS", "FORBIDDEN"),
+            "Input contains missing values, which the supplied task schema does not allow",
+        ),
+    ],
+)
+def test_training_data_that_break_a_rule_are_refused(frame, requirement, fault):
+    with pytest.raises(SchemaViolation, match=f"failed for input:\n .*{fault}") as caught:
+        check_input(frame, [requirement])
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("check", [check_input, check_output])
+def test_faults_are_only_logged_when_not_strict(check, caplog):
+    check(table("NUM"), [rule("number_of_columns", "EQUALS", 2)], strict=False)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "is_right"),
+    [
+        (table("NUM", "TXT", "DATE", "BOOL"), True),
+        (table("CAT"), False),
+        (table("IMG"), False),
+        (sparse(), False),
+    ],
+)
+def test_default_schema_of_a_transform_forbids_missing_and_sparse(frame, is_right, caplog):
+    check_input(frame, DEFAULT_TRANSFORM_SCHEMA.input_requirements, strict=False)
+    assert (caplog.records == []) is is_right
+
+
+def test_only_a_transform_has_rules_for_its_output():
+    schema = TypeSchema(output_requirements=(rule("number_of_columns", "EQUALS", 1),))
+    check_schema_target(schema, TargetType.TRANSFORM)
+    check_schema_target(TypeSchema(), TargetType.BINARY)
+    with pytest.raises(SchemaViolation, match="only valid for custom transform tasks") as caught:
+        check_schema_target(schema, TargetType.BINARY)
+    assert caught.value.exit_code == 3

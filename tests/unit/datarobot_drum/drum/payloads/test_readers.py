@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -80,6 +82,15 @@ def test_matrix_is_read_as_a_sparse_table() -> None:
     assert frame.to_numpy().tolist() == [[1.5, 0, 0], [0, 0, 2]]
     assert frame.columns.equals(pd.RangeIndex(3))
     assert str(frame.dtypes[0]) == "Sparse[float64, 0.0]"
+
+
+def test_matrix_in_a_file_on_disk_is_read(tmp_path: Path) -> None:
+    entries = "".join(f"{row} {row % 3 + 1} {row}\n" for row in range(1, 41))
+    (tmp_path / "x.mtx").write_bytes(BANNER + f"40 3 40\n{entries}".encode())
+    with (tmp_path / "x.mtx").open("rb") as file:
+        frame = read_table(Payload(file, media_type="text/mtx"))
+    assert frame.shape == (40, 3)
+    assert frame.sum().sum() == 820
 
 
 def test_matrix_takes_the_names_that_were_sent() -> None:
