@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "score": "datarobot_drum.drum.cli.score",
         "server": "datarobot_drum.drum.cli.serve",
         "fit": "datarobot_drum.drum.cli.later",
-        "validation": "datarobot_drum.drum.cli.later",
+        "validation": "datarobot_drum.drum.cli.validation",
         "perf-test": "datarobot_drum.drum.cli.later",
         "new": "datarobot_drum.drum.cli.later",
         "push": "datarobot_drum.drum.cli.later",

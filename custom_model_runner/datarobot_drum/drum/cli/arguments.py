@@ -125,6 +125,13 @@ _DATA = (
     ),
     Argument(
         "data",
+        ("--output",),
+        "V",
+        "file for the results as JSON; - writes them to stdout in place of the table",
+        {"type": values.any_path_or_stdout, "metavar": "FILE"},
+    ),
+    Argument(
+        "data",
         ("--stdout-format",),
         "S",
         "form of a result on stdout; default: table on a terminal, csv otherwise",
@@ -253,16 +260,25 @@ _TEST = (
     Argument("test", ("-s", "--samples"), "P", "rows of one request", COUNT),
     Argument("test", ("-i", "--iterations"), "P", "requests to send", COUNT),
     Argument("test", ("--timeout",), "P", "seconds for one test case", COUNT, 600),
+    Argument("check", ("--timeout",), "V", "seconds that one check may take", COUNT, 600),
+    Argument(
+        "check",
+        ("--keep-files",),
+        "V",
+        "keep the data that a check failed on, in a folder below the temporary one",
+        FLAG,
+        False,
+    ),
     Argument("test", ("--in-server",), "P", "also show the time inside the server", FLAG, False),
     Argument("test", ("--url",), "P", "server to test", named("URL")),
 )
 
 _LOG = (
-    Argument("log", ("--verbose",), "SFPWNU", "say more about what is done", FLAG, False),
+    Argument("log", ("--verbose",), "SFPVWNU", "say more about what is done", FLAG, False),
     Argument(
         "log",
         ("--logging-level",),
-        "SFWNU",
+        "SFVWNU",
         "lowest level of the log lines on stderr; default: warning",
         {"choices": LOGGING_LEVELS, "metavar": "LEVEL"},
         default="warning",

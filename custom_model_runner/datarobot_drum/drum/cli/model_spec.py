@@ -27,7 +27,7 @@ def model_spec(args: Namespace) -> ModelSpec:
         negative_class_label=args.negative_class_label,
         class_labels=None if labels is None else tuple(labels),
         language=args.language,
-        gpu_predictor=args.gpu_predictor,
+        gpu_predictor=getattr(args, "gpu_predictor", None),
         deployment_config=getattr(args, "deployment_config", None),
     )
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import FrameType
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, BinaryIO
 
+from datarobot_drum.drum.cli.interrupts import sigterm_as_interrupt
 from datarobot_drum.drum.cli.model_spec import load_parameters, model_spec
 from datarobot_drum.drum.cli.output import check_output, stdout_for_result
 from datarobot_drum.drum.enum import TargetType
@@ -32,7 +29,7 @@ def run(args: Namespace) -> int:
     logger.info(">>> Start drum in the score mode")
     if args.output is not None:
         check_output(args.output)
-    with _sigterm_as_interrupt(), _stdout(args) as stdout:
+    with sigterm_as_interrupt(), _stdout(args) as stdout:
         load_parameters(args)
         model, settings = _load(args)
         loaded = time.perf_counter()
@@ -76,20 +73,3 @@ def _score(model: Model, args: Namespace, settings: Settings, stdout: BinaryIO |
 def _report(title: str, seconds: float) -> None:
     shown = f"{seconds:.2f}"
     sys.stdout.write(f"{title}:\n\tsec: min: {shown}; avg: {shown}; max: {shown}\n")
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl+C does, so that half a result is cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

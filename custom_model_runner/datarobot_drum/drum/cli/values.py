@@ -12,6 +12,9 @@ from pathlib import Path
 DEFAULT_PORT = 5000
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - what `--address :8080` asks for
 
+#: The name that stands for stdout where a file is asked for.
+STDOUT = "-"
+
 TOO_FEW_LABELS = "Multiclass classification requires at least 2 labels."
 
 TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes", "on"})
@@ -57,6 +60,11 @@ def new_path(text: str) -> str:
 def any_path(text: str) -> str:
     """The absolute path of a file to write; whether that works is checked by the command."""
     return os.path.abspath(text)
+
+
+def any_path_or_stdout(text: str) -> str:
+    """The absolute path of a file to write, or `-` as it is."""
+    return text if text == STDOUT else any_path(text)
 
 
 def positive_int(text: str) -> int:
