@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "server": "datarobot_drum.drum.cli.serve",
         "fit": "datarobot_drum.drum.cli.later",
         "validation": "datarobot_drum.drum.cli.validation",
-        "perf-test": "datarobot_drum.drum.cli.later",
+        "perf-test": "datarobot_drum.drum.cli.perf_test",
         "new": "datarobot_drum.drum.cli.later",
         "push": "datarobot_drum.drum.cli.later",
     }

@@ -186,6 +186,13 @@ _SERVER = (
     ),
     Argument(
         "server",
+        ("--server-type",),
+        "P",
+        "server types to start and compare, separated by commas; default: that of `drum server`",
+        {"type": values.server_types, "metavar": "TYPE[,TYPE]"},
+    ),
+    Argument(
+        "server",
         ("--max-workers",),
         "PW",
         "worker processes; default: MAX_WORKERS, else 1",
@@ -270,7 +277,48 @@ _TEST = (
         False,
     ),
     Argument("test", ("--in-server",), "P", "also show the time inside the server", FLAG, False),
-    Argument("test", ("--url",), "P", "server to test", named("URL")),
+    Argument(
+        "test",
+        ("--url",),
+        "P",
+        "test this running server instead of starting one",
+        named("URL"),
+    ),
+    Argument(
+        "test",
+        ("--rate",),
+        "P",
+        "open loop: send so many requests a second, answered or not; several rates run in turn",
+        {"type": values.rates, "metavar": "R[,R]"},
+    ),
+    Argument(
+        "test",
+        ("--duration",),
+        "P",
+        "seconds of the load; default: 10 with --rate, else a number of requests is sent",
+        COUNT,
+    ),
+    Argument(
+        "test",
+        ("--concurrency",),
+        "P",
+        "closed loop: so many clients, each waits for its answer; default: 1",
+        {"type": values.clients, "metavar": "N"},
+    ),
+    Argument(
+        "test",
+        ("--json",),
+        "P",
+        "file for the results as JSON; - writes them to stdout, and all else to stderr",
+        {"type": values.any_path_or_stdout, "metavar": "FILE"},
+    ),
+    Argument(
+        "test",
+        ("--html",),
+        "P",
+        "file for a report with plots that opens without internet",
+        {"type": values.any_path, "metavar": "FILE"},
+    ),
 )
 
 _LOG = (

@@ -9,8 +9,14 @@ import os
 from argparse import ArgumentTypeError
 from pathlib import Path
 
+from datarobot_drum.drum.enum import ServerType
+
 DEFAULT_PORT = 5000
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - what `--address :8080` asks for
+
+#: What one process can do as a client; beyond it, start several commands with --url.
+MAX_CLIENTS = 500
+MAX_RATE = 20_000
 
 #: The name that stands for stdout where a file is asked for.
 STDOUT = "-"
@@ -76,6 +82,33 @@ def positive_int(text: str) -> int:
     if number <= 0:
         raise ArgumentTypeError("must be > 0")
     return number
+
+
+def clients(text: str) -> int:
+    """A number of clients that one process can play."""
+    number = positive_int(text)
+    if number > MAX_CLIENTS:
+        raise ArgumentTypeError(f"must be at most {MAX_CLIENTS}")
+    return number
+
+
+def rates(text: str) -> tuple[float, ...]:
+    """Requests a second, one number or several separated by commas."""
+    try:
+        numbers = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no number or list of numbers") from None
+    if not all(0 < number <= MAX_RATE for number in numbers):
+        raise ArgumentTypeError(f"{text!r}: use numbers above 0 and up to {MAX_RATE}")
+    return numbers
+
+
+def server_types(text: str) -> tuple[str, ...]:
+    """Names of server types, separated by commas, each once, without aliases."""
+    try:
+        return tuple(dict.fromkeys(ServerType.parse(word).value for word in text.split(",")))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def labels_file(text: str) -> tuple[str, ...]:
