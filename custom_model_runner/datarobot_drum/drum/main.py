@@ -22,8 +22,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "score": "datarobot_drum.drum.cli.score",
         "server": "datarobot_drum.drum.cli.serve",
         "fit": "datarobot_drum.drum.cli.fit",
-        "validation": "datarobot_drum.drum.cli.later",
-        "perf-test": "datarobot_drum.drum.cli.later",
+        "validation": "datarobot_drum.drum.cli.validation",
+        "perf-test": "datarobot_drum.drum.cli.perf_test",
         "new": "datarobot_drum.drum.cli.later",
         "push": "datarobot_drum.drum.cli.later",
     }

@@ -29,6 +29,7 @@ SECTIONS = MappingProxyType(
         "data": "input and output",
         "server": "server",
         "fit": "training",
+        "check": "checks",
         "test": "performance test",
         "log": "messages",
         "docker": "docker",

@@ -1,4 +1,4 @@
-"""Signals that end a command which does one job and then leaves."""
+"""SIGTERM that ends a command as Ctrl+C does, so that it cleans up what it has begun."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl+C does, so that half a result is cleaned up."""
+    """Let SIGTERM raise KeyboardInterrupt in this block; does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -22,9 +22,9 @@ def score_unstructured(model: Model, args: Namespace, stdout: BinaryIO | None) -
 
     The result goes to `stdout`, or to the file of `--output` when that is None.
     """
-    media_type, charset = _content_type(args.content_type or DEFAULT_CONTENT_TYPE)
+    media_type, charset = read_content_type(args.content_type)
     data = Path(args.input).read_bytes()
-    reply = model.predict_unstructured(data, media_type, charset, _query(args.query), None)
+    reply = model.predict_unstructured(data, media_type, charset, read_query(args.query), None)
     body = NOTHING_RETURNED.encode() if reply.body is None else reply.encoded()
     if stdout is None:
         with output_file(args.output) as file:
@@ -33,14 +33,15 @@ def score_unstructured(model: Model, args: Namespace, stdout: BinaryIO | None) -
     stdout.write(body if isinstance(reply.body, bytes) else body + b"\n")
 
 
-def _content_type(text: str) -> tuple[str, str | None]:
-    """Media type, as it was written, and charset parameter."""
+def read_content_type(text: str | None) -> tuple[str, str | None]:
+    """Media type, as it was written, and charset parameter; None is plain text."""
+    text = text or DEFAULT_CONTENT_TYPE
     message = Message()
     message["Content-Type"] = text
     charset = message.get_param("charset")
     return text.partition(";")[0].strip(), charset if isinstance(charset, str) else None
 
 
-def _query(text: str | None) -> dict[str, str]:
-    """The last value of a name that is given more than once."""
+def read_query(text: str | None) -> dict[str, str]:
+    """A query string as the hook gets it: the last value of a name that is given twice."""
     return dict(parse_qsl(text or "", keep_blank_values=True))

@@ -9,8 +9,17 @@ import os
 from argparse import ArgumentTypeError
 from pathlib import Path
 
+from datarobot_drum.drum.enum import ServerType
+
 DEFAULT_PORT = 5000
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - what `--address :8080` asks for
+
+#: What one process can do as a client; beyond it, start several commands with --url.
+MAX_CLIENTS = 500
+MAX_RATE = 20_000
+
+#: The name that stands for stdout where a file is asked for.
+STDOUT = "-"
 
 TOO_FEW_LABELS = "Multiclass classification requires at least 2 labels."
 
@@ -59,6 +68,11 @@ def any_path(text: str) -> str:
     return os.path.abspath(text)
 
 
+def any_path_or_stdout(text: str) -> str:
+    """The absolute path of a file to write, or `-` as it is."""
+    return text if text == STDOUT else any_path(text)
+
+
 def positive_int(text: str) -> int:
     """A whole number above zero."""
     try:
@@ -73,6 +87,33 @@ def positive_int(text: str) -> int:
 def row_count(text: str) -> int | None:
     """A whole number above zero, or None for the word ALL."""
     return None if text.upper() == "ALL" else positive_int(text)
+
+
+def clients(text: str) -> int:
+    """A number of clients that one process can play."""
+    number = positive_int(text)
+    if number > MAX_CLIENTS:
+        raise ArgumentTypeError(f"must be at most {MAX_CLIENTS}")
+    return number
+
+
+def rates(text: str) -> tuple[float, ...]:
+    """Requests a second, one number or several separated by commas."""
+    try:
+        numbers = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no number or list of numbers") from None
+    if not all(0 < number <= MAX_RATE for number in numbers):
+        raise ArgumentTypeError(f"{text!r}: use numbers above 0 and up to {MAX_RATE}")
+    return numbers
+
+
+def server_types(text: str) -> tuple[str, ...]:
+    """Names of server types, separated by commas, each once, without aliases."""
+    try:
+        return tuple(dict.fromkeys(ServerType.parse(word).value for word in text.split(",")))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def labels_file(text: str) -> tuple[str, ...]:
