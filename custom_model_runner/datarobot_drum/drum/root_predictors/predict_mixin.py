@@ -244,7 +244,7 @@ class PredictMixin:
         association_id = params.get(chat.ASSOCIATION_ID)
         if association_id is None or association_id == "":
             association_id = str(uuid.uuid4())
-        response = self.model.chat(params, request.headers)
+        response = self.model.chat(params, request.headers, association_id=association_id)
         completion = chat.as_completion(response, association_id)
         if completion is not None:
             return Reply(body=payloads.status_json(completion))
