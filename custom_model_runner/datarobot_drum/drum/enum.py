@@ -76,6 +76,10 @@ FASTAPI_EXT_FILE_NAME = "custom_fastapi"
 METADATA_FILE_NAME = "model-metadata.yaml"
 MODERATION_FILE_NAME = "moderation_config.yaml"
 
+#: Who reports predictions to the platform: the server, or the model's own code.
+MONITOR = "monitor"
+EMBEDDED = "embedded"
+
 #: Column of a one-column answer.
 PREDICTIONS_COLUMN = "Predictions"
 

@@ -89,9 +89,11 @@ class PythonModel(Model):
         """The payload as the model wants it: a table, or whatever `read_input_data` makes of it."""
         hook = self.hooks.get(hooks.READ_INPUT_DATA)
         if hook is not None:
-            return _call(
+            data = _call(
                 hook, "Model 'read_input_data' hook failed to read input data.", payload.bytes()
             )
+            payload.keep(data)
+            return data
         if not is_supported(payload):
             raise UnsupportedFormat(payload)
         return read_table(payload)

@@ -13,7 +13,7 @@ from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE
 class ModelSpec:
     """Which model to load; what is None is looked for in the model folder.
 
-    `code_dir` is an absolute path without links.
+    `code_dir` is an absolute path without links. `reports` is None, `monitor` or `embedded`.
     """
 
     code_dir: str
@@ -24,6 +24,10 @@ class ModelSpec:
     language: str | None = None
     gpu_predictor: str | None = None
     deployment_config: str | None = None
+    reports: str | None = None
+    deployment_id: str | None = None
+    model_id: str | None = None
+    allow_api_access: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
