@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,13 @@ class MlopsReporter(Reporter):
         )
 
     def shutdown(self, timeout: float) -> None:
-        """Send what the library holds back."""
+        """Send what the library holds back, and forget it."""
+        library, self._library = self._library, None
         # 0 would be "wait for ever"
-        self._library.shutdown(timeout_sec=max(1, int(timeout)))
+        library.shutdown(timeout_sec=max(1, int(timeout)))
+        del library
+        # its spool file is closed, and so written to its end, only when nothing refers to it
+        gc.collect()
 
 
 def start_reports(spec: ModelSpec, settings: Settings, rules: OutputRules) -> Reports:
@@ -64,8 +69,8 @@ def start_reports(spec: ModelSpec, settings: Settings, rules: OutputRules) -> Re
     """
     if spec.reports is None:
         return NO_REPORTS
-    if spec.deployment_id is None:
-        logger.warning("predictions are not reported: there is no deployment to report for")
+    if spec.deployment_id is None or spec.model_id is None:
+        logger.warning("predictions are not reported: there is no deployment and model to name")
         return NO_REPORTS
     reporter = MlopsReporter(_library(spec, settings))
     calls = ReportQueue(
@@ -82,9 +87,7 @@ def start_reports(spec: ModelSpec, settings: Settings, rules: OutputRules) -> Re
 def _library(spec: ModelSpec, settings: Settings) -> Any:
     module = MLOPS.load("datarobot_mlops.mlops")
     try:
-        library = module.MLOps().set_deployment_id(spec.deployment_id)
-        if spec.model_id is not None:
-            library.set_model_id(spec.model_id)
+        library = module.MLOps().set_deployment_id(spec.deployment_id).set_model_id(spec.model_id)
         if settings.monitor_settings:
             library.set_channel_config(settings.monitor_settings)
         else:

@@ -36,7 +36,7 @@ NO_KEYWORDS: Mapping[str, Any] = MappingProxyType({})
 class Table(Protocol):
     """What is asked of a table here; pandas is not imported for it."""
 
-    def memory_usage(self) -> Any:
+    def memory_usage(self, *, index: bool) -> Any:
         """Bytes of each column."""
 
     def copy(self, *, deep: bool) -> Any:
@@ -344,7 +344,7 @@ class EmbeddedReporter:
 
 
 def _bytes_of(rows: object) -> int:
-    return int(rows.memory_usage().sum()) if isinstance(rows, Table) else 0
+    return int(rows.memory_usage(index=False).sum()) if isinstance(rows, Table) else 0
 
 
 def _reportable(rows: pd.DataFrame | None) -> pd.DataFrame | None:
