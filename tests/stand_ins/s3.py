@@ -86,9 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.store.tokens.add(self.headers.get("X-Amz-Security-Token"))
         signature = self.headers.get("Authorization", "")
         if not signature.startswith(f"AWS4-HMAC-SHA256 Credential={KEY_ID}/"):
-            return self._refuse(403, FORBIDDEN)
+            self._refuse(403, FORBIDDEN)
+            return None
         data = self.store.objects.get(self.path.partition("?")[0].lstrip("/"))
-        return self._refuse(404, NOT_FOUND) if data is None else data
+        if data is None:
+            self._refuse(404, NOT_FOUND)
+        return data
 
     def _refuse(self, status: int, body: bytes) -> None:
         self._send(status, len(body), {"Content-Type": "application/xml"})
