@@ -76,6 +76,10 @@ FASTAPI_EXT_FILE_NAME = "custom_fastapi"
 METADATA_FILE_NAME = "model-metadata.yaml"
 MODERATION_FILE_NAME = "moderation_config.yaml"
 
+#: Who reports predictions to the platform: the server, or the model's own code.
+MONITOR = "monitor"
+EMBEDDED = "embedded"
+
 #: Column of a one-column answer.
 PREDICTIONS_COLUMN = "Predictions"
 
@@ -103,6 +107,7 @@ DRUM_SSL_KEYFILE = "DRUM_SSL_KEYFILE"
 DRUM_SSL_KEYFILE_PASSWORD = "DRUM_SSL_KEYFILE_PASSWORD"  # noqa: S105  # the name, no secret
 DRUM_LEGACY_LABEL_ORDER = "DRUM_LEGACY_LABEL_ORDER"
 DRUM_IGNORE_SERVER_EXTENSIONS = "DRUM_IGNORE_SERVER_EXTENSIONS"
+DRUM_MODERATION_REQUIRED = "DRUM_MODERATION_REQUIRED"
 
 #: Where a server's command line travels to its workers, as JSON.
 SERVE_SPEC_VARIABLE = "DRUM_SERVE_SPEC"

@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "validation": "datarobot_drum.drum.cli.validation",
         "perf-test": "datarobot_drum.drum.cli.perf_test",
         "new": "datarobot_drum.drum.cli.later",
-        "push": "datarobot_drum.drum.cli.later",
+        "push": "datarobot_drum.drum.cli.push",
     }
 )
 

@@ -68,6 +68,11 @@ def container_memory(
     )
 
 
+#: Options of `drum` whose values are secret, or may hold one.
+SECRET_OPTIONS = frozenset({"--api-token", "--monitor-settings"})
+HIDDEN = "*****"
+
+
 class ResourceMonitor:
     """Figures of this process for `/stats/`; what cannot be read is None, never an error."""
 
@@ -82,7 +87,7 @@ class ResourceMonitor:
         """Pid, command line, resident MiB and CPU percent since the last call."""
         return {
             "pid": self._process.pid,
-            "cmdline": self._process.cmdline(),
+            "cmdline": _without_secrets(self._process.cmdline()),
             "mem": self._process.memory_info().rss / MIB,
             "cpu_percent": self._process.cpu_percent(),
         }
@@ -105,3 +110,16 @@ class ResourceMonitor:
             "container_used": mib(used),
             "container_max_used": mib(peak),
         }
+
+
+def _without_secrets(words: list[str]) -> list[str]:
+    """A command line whose secrets nobody can read from `/stats/`."""
+    shown, previous = [], ""
+    for word in words:
+        option, equals, _ = word.partition("=")
+        if previous in SECRET_OPTIONS:
+            shown.append(HIDDEN)
+        else:
+            shown.append(f"{option}={HIDDEN}" if equals and option in SECRET_OPTIONS else word)
+        previous = word
+    return shown

@@ -96,7 +96,7 @@ def start(
     _show_prints_at_once()
 
     def load() -> None:
-        server.load(lambda: _build_model(spec, settings))
+        server.load(lambda: _build_model(server, spec, settings))
         if server.failure is not None and not spec.with_error_server:
             give_up(BOOT_FAILURE)
 
@@ -110,14 +110,25 @@ def start(
     server.threads.start(load)
 
 
-def _build_model(spec: ServeSpec, settings: Settings) -> tuple[Model, DeploymentConfig | None]:
+def _build_model(
+    server: PredictionServer, spec: ServeSpec, settings: Settings
+) -> tuple[Model, DeploymentConfig | None]:
     # imported on the prediction thread, so that the socket answers probes meanwhile
     from datarobot_drum.drum.payloads.platform import load_deployment_config
     from datarobot_drum.drum.predictors import load_model
 
     path = spec.model.deployment_config
     deployment = load_deployment_config(path) if path else None
-    return load_model(spec.model, settings), deployment
+    model = load_model(spec.model, settings)
+    if spec.model.reports is not None:
+        from datarobot_drum.drum.platform_services.mlops import start_reports
+
+        try:
+            server.reports = start_reports(spec.model, settings, model.rules)
+        except DrumError:
+            model.terminate()
+            raise
+    return model, deployment
 
 
 def _show_prints_at_once() -> None:

@@ -8,9 +8,9 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from datarobot_drum.drum.cli.lazy_loading import check_lazy_loading_file
 from datarobot_drum.drum.enum import RUNTIME_PARAM_PREFIX, TargetType
 from datarobot_drum.drum.errors import DrumError, OptionConflict
+from datarobot_drum.drum.platform_services.extras import DATAROBOT, MLOPS, S3
 
 logger = logging.getLogger("drum.cli")
 
@@ -51,30 +51,44 @@ def declared_target_type(args: Namespace) -> str | None:
 
 
 def refuse_missing_parts(args: Namespace) -> None:
-    """End the command when it asks for a part that this version does not have.
+    """End the command when it asks for a part that this installation does not have.
 
     Monitoring and API access that only a variable of the platform asks for are left out with a
     warning, so that an image made for the platform runs elsewhere.
     """
     if path := getattr(args, "lazy_loading_file", None):
-        check_lazy_loading_file(path)
+        from datarobot_drum.drum.platform_services.lazy_loading import check_file
+
+        check_file(path)
     for dest, part in _MISSING_PARTS.items():
-        if not getattr(args, dest, None):
+        if getattr(args, dest, None):
+            raise DrumError(
+                f"{_option(dest)}: {part} is not available in this version; leave it out"
+            )
+    if getattr(args, "docker", None):
+        return  # the image has its own extras
+    for dest, extra in _EXTRAS.items():
+        if not getattr(args, dest, None) or extra.is_installed:
             continue
-        option = f"--{dest.replace('_', '-')}"
-        if dest in args.from_environment and dest in _OPTIONAL_PARTS:
-            logger.warning("%s is ignored: %s is not available in this version", option, part)
-            continue
-        raise DrumError(f"{option}: {part} is not available in this version; leave it out")
+        if dest not in args.from_environment or dest not in _OPTIONAL_PARTS:
+            raise DrumError(f"{_option(dest)}: {extra.advice}")
+        logger.warning("%s is ignored: %s", _option(dest), extra.advice)
+        setattr(args, dest, False)
+
+
+def _option(dest: str) -> str:
+    return f"--{dest.replace('_', '-')}"
 
 
 _MISSING_PARTS = {
     "docker": "running in a container",
-    "monitor": "reporting to the platform",
-    "monitor_embedded": "reporting to the platform",
-    "allow_dr_api_access": "access to the platform's API",
-    "lazy_loading_file": "lazy loading of model files",
     "gpu_predictor": "a GPU predictor",
+}
+_EXTRAS = {
+    "monitor": MLOPS,
+    "monitor_embedded": MLOPS,
+    "allow_dr_api_access": DATAROBOT,
+    "lazy_loading_file": S3,
 }
 _OPTIONAL_PARTS = frozenset({"monitor", "monitor_embedded", "allow_dr_api_access"})
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from argparse import Namespace
+from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from datarobot_drum.drum.enum import EMBEDDED, MONITOR
 from datarobot_drum.drum.errors import DrumError
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings import ModelSpec
 
 logger = logging.getLogger("drum.cli")
+
+#: Options with secrets, or places where secrets may stand, and the variables that carry them.
+SECRET_OPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "api_token": "API_TOKEN",
+        "monitor_settings": "MONITOR_SETTINGS",
+        "webserver": "EXTERNAL_WEB_SERVER_URL",
+    }
+)
 
 
 def model_spec(args: Namespace) -> ModelSpec:
@@ -31,11 +43,30 @@ def model_spec(args: Namespace) -> ModelSpec:
         deployment_config=getattr(args, "deployment_config", None),
         user_secrets_mount_path=getattr(args, "user_secrets_mount_path", None),
         user_secrets_prefix=getattr(args, "user_secrets_prefix", None),
+        reports=_reports(args),
+        deployment_id=getattr(args, "deployment_id", None),
+        model_id=getattr(args, "model_id", None),
+        allow_api_access=getattr(args, "allow_dr_api_access", False),
     )
 
 
+def _reports(args: Namespace) -> str | None:
+    if getattr(args, "monitor", False):
+        return MONITOR
+    return EMBEDDED if getattr(args, "monitor_embedded", False) else None
+
+
+def share_secrets(args: Namespace, environ: MutableMapping[str, str]) -> None:
+    """Put what no command line of a child may show where worker processes find it."""
+    for dest, variable in SECRET_OPTIONS.items():
+        if value := getattr(args, dest, None):
+            environ[variable] = value
+
+
 def load_parameters(args: Namespace) -> None:
-    """Put runtime parameters into the environment: the values file, else the defaults.
+    """Put into the environment what the command line says and workers read there.
+
+    That is secrets, files to fetch, and runtime parameters: the values file, else the defaults.
 
     A bad values file always ends the command. A bad metadata file does not end a server that
     has an error server, because that is the place to tell it.
@@ -45,6 +76,11 @@ def load_parameters(args: Namespace) -> None:
         load_runtime_parameter_file,
     )
 
+    share_secrets(args, os.environ)
+    if path := getattr(args, "lazy_loading_file", None):
+        from datarobot_drum.drum.platform_services.lazy_loading import load_file
+
+        load_file(path, os.environ)
     if args.runtime_params_file is not None:
         load_runtime_parameter_file(args.runtime_params_file, args.code_dir, os.environ)
         return

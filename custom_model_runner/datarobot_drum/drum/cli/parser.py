@@ -62,6 +62,12 @@ examples:
   CODE_DIR=model ADDRESS=0.0.0.0:8080 WITH_ERROR_SERVER=1 drum server
   curl --form X=@data.csv http://localhost:8080/predict/
 """,
+        "push": """\
+examples:
+  DATAROBOT_ENDPOINT=https://app.example.com/api/v2 DATAROBOT_API_TOKEN=... \\
+      drum push --code-dir model
+  drum push -cd model --docker my/environment --memory 2g
+""",
     }
 )
 

@@ -13,6 +13,7 @@ from datarobot_drum.drum.cli.interrupts import sigterm_as_interrupt
 from datarobot_drum.drum.cli.model_spec import load_parameters, model_spec
 from datarobot_drum.drum.cli.output import check_output, stdout_for_result
 from datarobot_drum.drum.enum import TargetType
+from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
@@ -31,11 +32,12 @@ def run(args: Namespace) -> int:
         check_output(args.output)
     with sigterm_as_interrupt(), _stdout(args) as stdout:
         load_parameters(args)
-        model, settings = _load(args)
+        model, settings, reports = _load(args)
         loaded = time.perf_counter()
         try:
-            _score(model, args, settings, stdout)
+            _score(model, args, settings, stdout, reports)
         finally:
+            reports.stop()
             model.terminate()
     ended = time.perf_counter()
     if args.show_perf:
@@ -51,23 +53,30 @@ def _stdout(args: Namespace) -> AbstractContextManager[BinaryIO | None]:
     return stdout_for_result() if args.output is None else nullcontext()
 
 
-def _load(args: Namespace) -> tuple[Model, Settings]:
+def _load(args: Namespace) -> tuple[Model, Settings, Reports]:
     from datarobot_drum.drum.predictors import load_model
     from datarobot_drum.drum.settings import Settings
 
-    settings = Settings.load()
-    return load_model(model_spec(args), settings), settings
+    settings, spec = Settings.load(), model_spec(args)
+    model = load_model(spec, settings)
+    if spec.reports is None:
+        return model, settings, NO_REPORTS
+    from datarobot_drum.drum.platform_services.mlops import start_reports
+
+    return model, settings, start_reports(spec, settings, model.rules)
 
 
-def _score(model: Model, args: Namespace, settings: Settings, stdout: BinaryIO | None) -> None:
+def _score(
+    model: Model, args: Namespace, settings: Settings, stdout: BinaryIO | None, reports: Reports
+) -> None:
     if model.target.type is TargetType.UNSTRUCTURED:
         from datarobot_drum.drum.cli.score_unstructured import score_unstructured
 
-        score_unstructured(model, args, stdout)
+        score_unstructured(model, args, stdout, reports.hook_keywords)
     else:
         from datarobot_drum.drum.cli.score_table import score_table
 
-        score_table(model, args, settings, stdout)
+        score_table(model, args, settings, stdout, reports)
 
 
 def _report(title: str, seconds: float) -> None:

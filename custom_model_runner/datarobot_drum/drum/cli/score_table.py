@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 from datarobot_drum.drum.cli.output import output_file
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import InvalidOutput
+from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +27,18 @@ if TYPE_CHECKING:
 CSV = "text/csv"
 
 
-def score_table(model: Model, args: Namespace, settings: Settings, stdout: BinaryIO | None) -> None:
+def score_table(
+    model: Model,
+    args: Namespace,
+    settings: Settings,
+    stdout: BinaryIO | None,
+    reports: Reports = NO_REPORTS,
+) -> None:
     """Predict (or transform) each row of the input and write the answers in its order.
 
     The result goes to `stdout`, or to the file of `--output` when that is None.
     """
-    frames = _with_progress(_frames(model, args, settings))
+    frames = _with_progress(_frames(model, args, settings, reports))
     if stdout is None:
         with output_file(args.output) as file:
             _write_csv(frames, file)
@@ -44,7 +52,9 @@ def score_table(model: Model, args: Namespace, settings: Settings, stdout: Binar
     stdout.write(f"{text}\n".encode())
 
 
-def _frames(model: Model, args: Namespace, settings: Settings) -> Iterator[pd.DataFrame]:
+def _frames(
+    model: Model, args: Namespace, settings: Settings, reports: Reports
+) -> Iterator[pd.DataFrame]:
     """The answer, in one frame or in one for each chunk of rows."""
     if model.target.type is TargetType.TRANSFORM:
         with _opened(args) as payload:
@@ -53,11 +63,17 @@ def _frames(model: Model, args: Namespace, settings: Settings) -> Iterator[pd.Da
     chunks = _chunks(model, args, settings)
     if chunks is None:
         with _opened(args) as payload:
+            clock = reports.begin(payload)
             predictions = model.predict(payload)
+            reports.predicted(predictions, payload, clock)
             yield _joined(predictions.frame, predictions.extra)
         return
     for chunk in chunks:
+        clock = time.monotonic()
+        # a hook may change the rows that it is given
+        rows = reports.kept(chunk)
         predictions = model.predict_table(chunk, None)
+        reports.scored(rows, predictions, time.monotonic() - clock)
         yield _joined(predictions.frame, predictions.extra)
 
 

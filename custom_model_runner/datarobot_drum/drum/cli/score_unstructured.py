@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from email.message import Message
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from datarobot_drum.drum.cli.arguments import DEFAULT_CONTENT_TYPE
 from datarobot_drum.drum.cli.output import output_file
+from datarobot_drum.drum.platform_services.reporting import NO_KEYWORDS
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
@@ -17,14 +19,21 @@ if TYPE_CHECKING:
 NOTHING_RETURNED = "Return value from prediction is: None (NULL in R)"
 
 
-def score_unstructured(model: Model, args: Namespace, stdout: BinaryIO | None) -> None:
+def score_unstructured(
+    model: Model,
+    args: Namespace,
+    stdout: BinaryIO | None,
+    hook_keywords: Mapping[str, Any] = NO_KEYWORDS,
+) -> None:
     """Hand the whole input to the hook and write what it returns, text in its own charset.
 
     The result goes to `stdout`, or to the file of `--output` when that is None.
     """
     media_type, charset = read_content_type(args.content_type)
     data = Path(args.input).read_bytes()
-    reply = model.predict_unstructured(data, media_type, charset, read_query(args.query), None)
+    reply = model.predict_unstructured(
+        data, media_type, charset, read_query(args.query), None, **hook_keywords
+    )
     body = NOTHING_RETURNED.encode() if reply.body is None else reply.encoded()
     if stdout is None:
         with output_file(args.output) as file:

@@ -65,7 +65,7 @@ SCORE_UNSTRUCTURED = Hook(
     "score_unstructured",
     ("model", "data"),
     "Answers data of any form: returns str, bytes or None, or a pair of that and a dict.",
-    ("query", "mimetype", "charset", "headers"),
+    ("query", "mimetype", "charset", "headers", "mlops"),
     targets=frozenset({TargetType.UNSTRUCTURED, TargetType.TEXT_GENERATION}),
 )
 CHAT = Hook(

@@ -69,12 +69,18 @@ def read_table(payload: Payload) -> DataFrame:
 
     Raises InvalidInput when its bytes are not of its type, UnsupportedFormat for other types.
     """
+    table = _reader(payload)(payload)
+    payload.keep(table)
+    return table
+
+
+def _reader(payload: Payload) -> Callable[[Payload], DataFrame]:
     if payload.media_type in CSV_TYPES:
-        return read_csv(payload)
+        return read_csv
     chosen = _format(payload)
     if chosen is None:
         raise UnsupportedFormat(payload)
-    return chosen.read(payload)
+    return chosen.read
 
 
 def media_type_for_file(name: str) -> tuple[str, dict[str, str]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from io import SEEK_END, BytesIO
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
@@ -15,8 +18,12 @@ class Payload:
 
     A file must be seekable and stays the caller's: it is rewound, never closed.
     `media_type` is lower-case without parameters; `raw_content_type` is only for messages, and
-    `from_request` tells an HTTP request from a file of batch scoring.
+    `from_request` tells an HTTP request from a file of batch scoring. Whoever sets `keeps_table`
+    finds in `table` what was read, as it was before hooks changed it.
     """
+
+    keeps_table = False
+    table: pd.DataFrame | None = None
 
     def __init__(
         self,
@@ -50,6 +57,11 @@ class Payload:
             return BytesIO(self._content)
         self._content.seek(0)
         return self._content
+
+    def keep(self, table: Any) -> None:
+        """Remember what was read, if somebody wants it and it is a table."""
+        if self.keeps_table and hasattr(table, "memory_usage"):
+            self.table = table.copy(deep=False)
 
     @property
     def size(self) -> int:

@@ -90,9 +90,11 @@ class PythonModel(Model):
         """The payload as the model wants it: a table, or whatever `read_input_data` makes of it."""
         hook = self.hooks.get(hooks.READ_INPUT_DATA)
         if hook is not None:
-            return _call(
+            data = _call(
                 hook, "Model 'read_input_data' hook failed to read input data.", payload.bytes()
             )
+            payload.keep(data)
+            return data
         if not is_supported(payload):
             raise UnsupportedFormat(payload)
         return read_table(payload)
@@ -201,6 +203,8 @@ class PythonModel(Model):
         charset: str | None,
         query: Mapping[str, str],
         headers: Mapping[str, str] | None,
+        *,
+        mlops: object | None = None,
     ) -> unstructured.UnstructuredReply:
         """Answer data of any form by the `score_unstructured` hook."""
         hook = self.hooks.get(hooks.SCORE_UNSTRUCTURED)
@@ -211,6 +215,8 @@ class PythonModel(Model):
             data = unstructured.decoded(data, keywords)
         if headers is not None:
             keywords["headers"] = headers
+        if mlops is not None:
+            keywords["mlops"] = mlops
         try:
             result = hook(self.model, data, query=query, **keywords)
         except BaseCustomUserError:
@@ -219,13 +225,20 @@ class PythonModel(Model):
             raise HookError(str(error) or repr(error)) from error
         return unstructured.to_reply(result)
 
-    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+    def chat(
+        self,
+        params: dict[str, Any],
+        headers: Mapping[str, str],
+        *,
+        association_id: object | None = None,
+    ) -> Any:
         """What the `chat` hook returns: a completion or an iterable of chunks, unchecked."""
         hook = self.hooks.get(hooks.CHAT)
         if hook is None:
             return super().chat(params, headers)
         try:
-            return hook(params, self.model, headers=headers)
+            # an author's hook takes two; the moderation around one takes the third as well
+            return hook(params, self.model, association_id, headers=headers)
         except BaseCustomUserError:
             raise
         except Exception as error:

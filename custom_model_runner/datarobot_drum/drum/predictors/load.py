@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.model_folder import detect_language, read_metadata, resolve_target
+from datarobot_drum.drum.platform_services.preparation import prepare
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.predictors.request import LoadRequest
 from datarobot_drum.drum.settings import ModelSpec, Settings
@@ -32,6 +34,7 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
     exception that the import or the `init` of model code raised goes through unchanged.
     """
     started = time.monotonic()
+    prepare(spec, settings, os.environ)
     metadata = read_metadata(spec.code_dir)
     target = resolve_target(spec, metadata, settings.target_name)
     language = detect_language(spec.code_dir, spec.language)

@@ -75,12 +75,23 @@ class Model(ABC):
         charset: str | None,
         query: Mapping[str, str],
         headers: Mapping[str, str] | None,
+        *,
+        mlops: object | None = None,
     ) -> UnstructuredReply:
-        """Answer data of any form."""
+        """Answer data of any form; `mlops` is for the hook, to report with."""
         raise NotSupported("The unstructured target type is not supported")
 
-    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
-        """Answer a chat request: a completion or an iterable of chunks, unchecked."""
+    def chat(
+        self,
+        params: dict[str, Any],
+        headers: Mapping[str, str],
+        *,
+        association_id: object | None = None,
+    ) -> Any:
+        """Answer a chat request: a completion or an iterable of chunks, unchecked.
+
+        `association_id` is what the answer will be tagged with; moderation records it.
+        """
         offered = self.target.type in (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)
         reason = "chat() is not implemented" if offered else "chat is not supported"
         raise NotSupported(f"This model's chat interface was called, but {reason}.")

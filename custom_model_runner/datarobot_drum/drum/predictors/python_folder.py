@@ -33,6 +33,10 @@ def load(request: LoadRequest) -> PythonModel:
         init(code_dir=code_dir)
     model = _load_object(found, code_dir)
     predictor = _predictor(model, found, target)
+    if target.type.is_text:
+        from datarobot_drum.drum.platform_services.moderation import moderated
+
+        found = moderated(found, target, code_dir, required=settings.moderation_required)
     return PythonModel(
         target=target,
         language=request.language,

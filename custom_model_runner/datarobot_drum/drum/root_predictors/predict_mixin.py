@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from functools import cached_property
@@ -26,6 +26,7 @@ from datarobot_drum.drum.root_predictors.values import Headers, QueryParameters
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.payloads import DeploymentConfig
+    from datarobot_drum.drum.platform_services.reporting import Reports
     from datarobot_drum.drum.predictors import Model
 
 MISSING_DATA = (
@@ -154,11 +155,15 @@ class PredictMixin:
 
     model: Model
     deployment: DeploymentConfig | None
+    reports: Reports
 
     def do_predict_structured(self, request: RequestAdapter) -> Reply:
         """A table in, one prediction a row out."""
         self._check_route_predict()
-        predictions = self.model.predict(self._table(request))
+        payload = self._table(request)
+        clock = self.reports.begin(payload)
+        predictions = self.model.predict(payload)
+        self.reports.predicted(predictions, payload, clock)
         if self.deployment is not None:
             return Reply(
                 body=payloads.platform_json(predictions, self.deployment, self.model.rules)
@@ -232,6 +237,7 @@ class PredictMixin:
             request.charset,
             request.query,
             dict(request.headers),
+            **self.reports.hook_keywords,
         )
         return Reply(body=reply.encoded(), content_type=reply.content_type)
 
@@ -244,15 +250,21 @@ class PredictMixin:
         association_id = params.get(chat.ASSOCIATION_ID)
         if association_id is None or association_id == "":
             association_id = str(uuid.uuid4())
-        response = self.model.chat(params, request.headers)
-        completion = chat.as_completion(response, association_id)
-        if completion is not None:
-            return Reply(body=payloads.status_json(completion))
-        chunks = chat.as_chunks(response, association_id)
+
+        def answer() -> dict[str, Any] | Iterator[Any]:
+            response = self.model.chat(params, request.headers, association_id=association_id)
+            completion = chat.as_completion(response, association_id)
+            if completion is not None:
+                return completion
+            return chat.as_chunks(response, association_id)
+
+        found = self.reports.chat(params, association_id, answer)
+        if isinstance(found, dict):
+            return Reply(body=payloads.status_json(found))
         return Reply(
             content_type=EVENT_STREAM,
             headers=(("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")),
-            stream=streams.events(chunks, chat.chunk_text),
+            stream=streams.events(found, chat.chunk_text),
         )
 
     def do_models(self, request: RequestAdapter) -> Reply:

@@ -24,6 +24,7 @@ from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
+from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
@@ -105,6 +106,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
+        self.reports: Reports = NO_REPORTS
         self.timings = Timings()
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(executor_workers, queue_depth)
@@ -137,7 +139,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
             self.state = State.DRAINING
 
     def terminate(self) -> None:
-        """Let go of the model."""
+        """Let go of the model; reports that wait are sent, within a bound."""
+        self.reports.stop()
         if self.state in (State.READY, State.DRAINING):
             self.model.terminate()
 

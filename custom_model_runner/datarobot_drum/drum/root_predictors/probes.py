@@ -14,6 +14,7 @@ from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.replies import Reply
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.platform_services.reporting import Reports
     from datarobot_drum.drum.predictors import Model
     from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
     from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
@@ -45,6 +46,7 @@ class ProbesMixin:
     timings: Timings
     monitor: ResourceMonitor
     gate: ProductionBackpressure
+    reports: Reports
 
     def unavailable(self) -> DrumError | None:
         """Why model routes cannot be answered now, if so."""
@@ -107,13 +109,16 @@ class ProbesMixin:
         """Memory, timings since the last call (with `--show-perf`), and the queue."""
         process = self.monitor.process_info()
         nothing = dict.fromkeys(("min", "max", "avg", "total"))
+        server: dict[str, Any] = {"state": self.state.value, "queue": self.gate.figures()}
+        if (reports := self.reports.figures()) is not None:
+            server["reports"] = reports
         facts = {
             "drum_info": [process],
             "mem_info": self.monitor.memory_info(process["mem"]),
             "time_info": {
                 "run_predictor_total": self.timings.take() if self.show_perf else nothing
             },
-            "server": {"state": self.state.value, "queue": self.gate.figures()},
+            "server": server,
         }
         return Reply(body=status_json(facts))
 

@@ -14,6 +14,7 @@ class ModelSpec:
     """Which model to load; what is None is looked for in the model folder.
 
     `code_dir` is an absolute path without links. Of user secrets it only says where they are.
+    `reports` is None, `monitor` or `embedded`.
     """
 
     code_dir: str
@@ -26,6 +27,10 @@ class ModelSpec:
     deployment_config: str | None = None
     user_secrets_mount_path: str | None = None
     user_secrets_prefix: str | None = None
+    reports: str | None = None
+    deployment_id: str | None = None
+    model_id: str | None = None
+    allow_api_access: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

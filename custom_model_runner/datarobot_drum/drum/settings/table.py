@@ -21,6 +21,7 @@ from datarobot_drum.drum.settings import checks
 from datarobot_drum.drum.settings.loading import load_model
 from datarobot_drum.drum.settings.sources import FromParam
 
+MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 
 Names = Annotated[tuple[str, ...], BeforeValidator(checks.comma_list)]
@@ -219,6 +220,47 @@ class Settings(BaseModel):
         False
     )
     """Start although the folder's extension file is for another server and is not loaded."""
+
+    prompt_column: Annotated[str, FromParam("prompt_column_name")] = "promptText"
+    """Column that holds the prompt of a text model; reports of chats use it."""
+
+    moderation_required: Annotated[
+        bool, FromParam(names.DRUM_MODERATION_REQUIRED, stops_on="anything")
+    ] = False
+    """Refuse to start when a folder asks for moderation and its library is missing."""
+
+    monitor_settings: Annotated[
+        str | None, Field(repr=False, exclude=True), FromParam(None, env="MONITOR_SETTINGS")
+    ] = None
+    """Where reports go, such as `spooler_type=filesystem;directory=/reports`."""
+
+    report_queue_depth: Annotated[
+        int, Field(ge=1, le=1_000_000), FromParam("DRUM_REPORT_QUEUE_DEPTH")
+    ] = 1000
+    """Reports of one worker that may wait to be sent; more are dropped and counted."""
+
+    report_queue_bytes: Annotated[int, Field(ge=1), FromParam("DRUM_REPORT_QUEUE_BYTES")] = (
+        64 * MEBIBYTE
+    )
+    """Bytes of data that the waiting reports may hold; what does not fit is dropped and counted."""
+
+    report_flush_timeout: Annotated[
+        float, Field(ge=0, le=300), FromParam("DRUM_REPORT_FLUSH_TIMEOUT")
+    ] = 5
+    """Seconds that waiting reports have to be sent when a worker stops."""
+
+    webserver: Annotated[str | None, FromParam(None, env="EXTERNAL_WEB_SERVER_URL")] = None
+    """Address of the platform."""
+
+    api_token: Annotated[
+        str | None, Field(repr=False, exclude=True), FromParam(None, env="API_TOKEN")
+    ] = None
+    """Token for the platform's API; never shown, never on a command line."""
+
+    lazy_loading: Annotated[
+        str | None, Field(repr=False, exclude=True), FromParam(None, env="MLOPS_LAZY_LOADING_DATA")
+    ] = None
+    """Which model files to fetch at the start, as JSON."""
 
     check_row_count: Annotated[bool, FromParam("DRUM_CHECK_ROW_COUNT")] = True
     """Refuse predictions that have not one row for each row of the input."""

@@ -11,6 +11,7 @@ import pytest
 from datarobot_drum.drum.resource_monitor import (
     MIB,
     ResourceMonitor,
+    _without_secrets,
     container_memory,
     mib,
     own_cgroup,
@@ -181,3 +182,11 @@ def test_memory_without_a_real_limit_is_the_host_s(limit: object, tmp_path: Path
 def test_memory_of_this_machine_can_be_told() -> None:
     monitor = ResourceMonitor()
     assert monitor.memory_info(monitor.process_info()["mem"])["total"]
+
+
+def test_command_line_is_told_without_its_secrets() -> None:
+    line = ["drum", "--api-token", "s1", "--verbose", "--api-token=s2", "--monitor-settings", "s3"]
+    assert _without_secrets(line) == [
+        *("drum", "--api-token", "*****", "--verbose"),
+        *("--api-token=*****", "--monitor-settings", "*****"),
+    ]

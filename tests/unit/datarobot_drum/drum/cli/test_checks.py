@@ -124,14 +124,42 @@ def test_gpu_predictor_without_its_client_names_that_first(installed, args_of, m
         checks.refuse_missing_parts(args)
 
 
-def test_monitoring_asked_for_on_the_line_ends_the_command(args_of):
-    with pytest.raises(DrumError, match="--monitor: reporting to the platform is not available"):
-        checks.refuse_missing_parts(args_of("score", "--monitor"))
+EXTRAS = {
+    "--monitor": ("datarobot_mlops", "mlops"),
+    "--monitor-embedded": ("datarobot_mlops", "mlops"),
+    "--allow-dr-api-access": ("datarobot", "datarobot"),
+}
 
 
-def test_monitoring_asked_for_by_the_platform_is_left_out(args_of, caplog):
-    checks.refuse_missing_parts(args_of("score", environ={"MONITOR": "1"}))
+@pytest.mark.parametrize("option", EXTRAS)
+def test_service_without_its_extra_ends_the_command_with_the_line_to_install_it(
+    option, args_of, monkeypatch
+):
+    library, extra = EXTRAS[option]
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(DrumError) as error:
+        checks.refuse_missing_parts(args_of("score", option))
+    assert str(error.value).startswith(f"{option}: ")
+    assert f"pip install 'opendrum[{extra}]'" in str(error.value)
+
+
+@pytest.mark.parametrize("option", EXTRAS)
+def test_service_with_its_extra_passes(option, args_of):
+    checks.refuse_missing_parts(args_of("score", option))
+
+
+def test_monitoring_asked_for_by_the_platform_is_left_out(args_of, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datarobot_mlops", None)
+    args = args_of("score", environ={"MONITOR": "1"})
+    checks.refuse_missing_parts(args)
     assert "--monitor is ignored" in caplog.text
+    assert not args.monitor
+
+
+GOOD_FILE = """
+files: [{remotePath: a, localPath: b, repositoryId: c}]
+repositories: [{repositoryId: c, bucketName: d, credentialId: e}]
+"""
 
 
 @pytest.mark.parametrize(
@@ -140,10 +168,13 @@ def test_monitoring_asked_for_by_the_platform_is_left_out(args_of, caplog):
         ("files: []\nrepositories: []\n", "Invalid lazy loading content. 'files' must list"),
         ("- a\n", "Invalid lazy loading content. It must hold"),
         ("a: [", "Invalid lazy loading content. "),
-        ("files: [a]\nrepositories: [b]\n", "lazy loading of model files is not available"),
+        (GOOD_FILE, "pip install 'opendrum[s3]'"),
     ],
 )
-def test_lazy_loading_file_is_checked_first(content, message, args_of, folder):
+def test_lazy_loading_file_is_checked_before_its_extra(
+    content, message, args_of, folder, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "boto3", None)
     (folder / "lazy.yaml").write_text(content)
     with pytest.raises(DrumError) as error:
         checks.refuse_missing_parts(
