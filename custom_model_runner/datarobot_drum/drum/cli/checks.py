@@ -74,7 +74,6 @@ _MISSING_PARTS = {
     "monitor_embedded": "reporting to the platform",
     "allow_dr_api_access": "access to the platform's API",
     "lazy_loading_file": "lazy loading of model files",
-    "gpu_predictor": "a GPU predictor",
 }
 _OPTIONAL_PARTS = frozenset({"monitor", "monitor_embedded", "allow_dr_api_access"})
 
@@ -188,8 +187,12 @@ def _port(text: str) -> int:
 def _check_gpu(args: Namespace, _: str | None, __: Mapping[str, str]) -> None:
     if getattr(args, "gpu_predictor", None) not in ("vllm", "nim"):
         return
+    if getattr(args, "with_error_server", False):
+        return  # the load of the model reports it, on the error server
     if importlib.util.find_spec("openai") is None:
-        raise DrumError("OpenAI Python SDK is not installed; run: pip install openai")
+        raise DrumError(
+            "OpenAI Python SDK is not installed; run: pip install 'opendrum[openai]'"
+        )
 
 
 _CHECKS: tuple[Callable[[Namespace, str | None, Mapping[str, str]], None], ...] = (

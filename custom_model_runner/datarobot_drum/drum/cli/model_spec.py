@@ -28,6 +28,9 @@ def model_spec(args: Namespace) -> ModelSpec:
         class_labels=None if labels is None else tuple(labels),
         language=args.language,
         gpu_predictor=args.gpu_predictor,
+        sidecar=args.sidecar,
+        triton_host=args.triton_host,
+        triton_http_port=int(args.triton_http_port),
         deployment_config=getattr(args, "deployment_config", None),
     )
 

@@ -18,6 +18,7 @@ from datarobot_drum.drum.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
+from datarobot_drum.drum.predictors.upstream import UpstreamStream
 from datarobot_drum.drum.root_predictors import chat, streams
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.multipart import FormReader, UploadedFile
@@ -233,7 +234,9 @@ class PredictMixin:
             request.query,
             dict(request.headers),
         )
-        return Reply(body=reply.encoded(), content_type=reply.content_type)
+        return Reply(
+            body=reply.encoded(), content_type=reply.content_type, headers=reply.headers
+        )
 
     def do_chat(self, request: RequestAdapter) -> Reply:
         """An OpenAI chat request: a completion, or chunks as server-sent events."""
@@ -253,6 +256,7 @@ class PredictMixin:
             content_type=EVENT_STREAM,
             headers=(("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")),
             stream=streams.events(chunks, chat.chunk_text),
+            interrupt=response.interrupt if isinstance(response, UpstreamStream) else None,
         )
 
     def do_models(self, request: RequestAdapter) -> Reply:

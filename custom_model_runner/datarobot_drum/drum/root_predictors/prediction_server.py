@@ -17,6 +17,7 @@ from datarobot_drum.drum.errors import (
     NotFound,
     Overloaded,
     StartupError,
+    UpstreamCrashed,
     user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
@@ -31,13 +32,10 @@ from datarobot_drum.drum.root_predictors.predict_mixin import (
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import (
-    DirectAccessUnsupported,
-    ProbesMixin,
-    State,
-)
+from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.payloads import DeploymentConfig
@@ -78,7 +76,7 @@ class FastAPIRoutes(Protocol):
         """Register one path."""
 
 
-class PredictionServer(PredictMixin, ProbesMixin):
+class PredictionServer(PredictMixin, UpstreamMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -96,6 +94,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
         show_perf: bool = False,
         prefix: str = "",
         max_body: int = 0,
+        max_forwards: int = 100,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
@@ -108,6 +107,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(executor_workers, queue_depth)
         self.threads = PredictionThreads(executor_workers, self.gate)
+        self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
         self._loaded = threading.Condition()
         self._when_loaded: list[Callable[[], None]] = []
@@ -127,7 +127,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
         logger.error("the model could not be loaded: %s", error, exc_info=error)
         # whatever went wrong, clients see status 513
         text = str(error) if isinstance(error, Exception) else repr(error)
-        self.failure = StartupError(text or repr(error))
+        kind = type(error) if isinstance(error, UpstreamCrashed) else StartupError
+        self.failure = kind(text or repr(error))
         self._become(State.FAILED)
 
     def drain(self) -> None:
@@ -240,10 +241,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
         logger.log(_log_level(error), "%s: %s", type(error).__name__, error, exc_info=_cause(error))
         if isinstance(error, BrokenJson):
             body: dict[str, Any] = {"error": str(error)}
-        elif isinstance(error, DirectAccessUnsupported):
-            body = {"message": str(error)}
         else:
-            body = {"message": f"ERROR: {error}", **error.fields}
+            body = {"message": f"{error.prefix}{error}", **error.fields}
         retry = error.retry_after
         headers = () if retry is None else (("Retry-After", str(retry)),)
         return Reply(error.status, status_json(body), headers=headers)
@@ -285,7 +284,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
         """
         if self.failure is not None:
             request.close()
-            raise StartupError(str(self.failure))
+            raise type(self.failure)(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )
