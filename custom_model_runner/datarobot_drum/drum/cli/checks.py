@@ -190,9 +190,7 @@ def _check_gpu(args: Namespace, _: str | None, __: Mapping[str, str]) -> None:
     if getattr(args, "with_error_server", False):
         return  # the load of the model reports it, on the error server
     if importlib.util.find_spec("openai") is None:
-        raise DrumError(
-            "OpenAI Python SDK is not installed; run: pip install 'opendrum[openai]'"
-        )
+        raise DrumError("OpenAI Python SDK is not installed; run: pip install 'opendrum[openai]'")
 
 
 _CHECKS: tuple[Callable[[Namespace, str | None, Mapping[str, str]], None], ...] = (

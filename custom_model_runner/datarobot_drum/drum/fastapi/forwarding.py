@@ -189,9 +189,7 @@ async def _read_start(response: httpx.Response, limit: int) -> bytes:
 
 async def _send_back(response: httpx.Response, send: Send) -> None:
     headers = forward.reply_headers(response.headers.raw)
-    await send(
-        {"type": "http.response.start", "status": response.status_code, "headers": headers}
-    )
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     async for piece in response.aiter_raw():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

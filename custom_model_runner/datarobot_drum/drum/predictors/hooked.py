@@ -52,6 +52,7 @@ class PythonModel(Model):
     metadata: ModelMetadata | None = None
     llm_id: str | None = None
     score_keywords: Mapping[str, object] = field(default_factory=dict)
+    unstructured_keywords: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def predictor_name(self) -> str | None:
@@ -210,7 +211,7 @@ class PythonModel(Model):
         if headers is not None:
             keywords["headers"] = headers
         try:
-            result = hook(self.model, data, query=query, **keywords)
+            result = hook(self.model, data, query=query, **keywords, **self.unstructured_keywords)
         except BaseCustomUserError:
             raise
         except Exception as error:

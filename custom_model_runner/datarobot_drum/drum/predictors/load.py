@@ -18,7 +18,10 @@ logger = logging.getLogger("drum.model")
 
 #: The modules whose `load` makes a model of each language; imported when first needed.
 LOADERS: Mapping[str, str] = MappingProxyType(
-    {"python": "datarobot_drum.drum.predictors.python_folder"}
+    {
+        "python": "datarobot_drum.drum.predictors.python_folder",
+        "other": "datarobot_drum.drum.predictors.inference.loader",
+    }
 )
 UNSUPPORTED = "models in language {!r} cannot be run by this version; use a Python model"
 UNSUPPORTED_LANGUAGE = {"r": f"rpy2 package is not installed: {UNSUPPORTED}"}
@@ -33,7 +36,7 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
     started = time.monotonic()
     metadata = read_metadata(spec.code_dir)
     target = resolve_target(spec, metadata, settings.target_name)
-    language = detect_language(spec.code_dir, spec.language)
+    language = "other" if spec.gpu_predictor else detect_language(spec.code_dir, spec.language)
     load = _loader(language)
     model = load(LoadRequest(spec, settings, metadata, target, language))
     logger.info("loaded the model in %.1f s", time.monotonic() - started)

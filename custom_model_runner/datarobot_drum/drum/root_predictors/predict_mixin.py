@@ -234,9 +234,7 @@ class PredictMixin:
             request.query,
             dict(request.headers),
         )
-        return Reply(
-            body=reply.encoded(), content_type=reply.content_type, headers=reply.headers
-        )
+        return Reply(body=reply.encoded(), content_type=reply.content_type, headers=reply.headers)
 
     def do_chat(self, request: RequestAdapter) -> Reply:
         """An OpenAI chat request: a completion, or chunks as server-sent events."""

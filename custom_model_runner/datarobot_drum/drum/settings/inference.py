@@ -77,9 +77,7 @@ class InferenceSettings(BaseModel):
     nim_host: Annotated[str | None, FromParam("DR_NIM_SERVER_HOST")] = None
     """Host of the NIM; comes before `OPENAI_HOST`."""
 
-    nim_port: Annotated[
-        Port | None, FromParam("DR_NIM_SERVER_PORT", stops_on="anything")
-    ] = None
+    nim_port: Annotated[Port | None, FromParam("DR_NIM_SERVER_PORT", stops_on="anything")] = None
     """Port of the NIM; comes before `OPENAI_PORT`."""
 
     nim_health_route: Annotated[str, FromParam("DR_NIM_HEALTH_ROUTE")] = "/v1/health/ready"
@@ -93,9 +91,7 @@ class InferenceSettings(BaseModel):
     nim_model_profile: Annotated[str | None, FromParam("NIM_MODEL_PROFILE")] = None
     """Profile of a NIM that is started."""
 
-    nim_max_model_len: Annotated[
-        int | None, Field(ge=1), FromParam("NIM_MAX_MODEL_LEN")
-    ] = None
+    nim_max_model_len: Annotated[int | None, Field(ge=1), FromParam("NIM_MAX_MODEL_LEN")] = None
     """Context length of a NIM that is started."""
 
     nim_log_level: Annotated[str | None, FromParam("NIM_LOG_LEVEL")] = None

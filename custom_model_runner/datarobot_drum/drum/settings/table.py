@@ -241,9 +241,7 @@ class Settings(BaseModel):
     ] = 3
     """Unanswered requests in a row after which the watchdog ends the server."""
 
-    watchdog_period: Annotated[
-        float, Field(gt=0, le=3600), FromParam("NIM_WATCHDOG_PERIOD")
-    ] = 10
+    watchdog_period: Annotated[float, Field(gt=0, le=3600), FromParam("NIM_WATCHDOG_PERIOD")] = 10
     """Seconds between two requests of the watchdog."""
 
     score_chunk_rows: Annotated[
