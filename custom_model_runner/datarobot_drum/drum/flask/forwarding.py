@@ -52,6 +52,7 @@ class Forwarder:
 
         with self._opening:
             if self._opened is None:
+                self._server.when_terminated(self._close)
                 self._opened = httpx.HTTPTransport(
                     verify=forward.tls_context(),
                     trust_env=False,
@@ -60,6 +61,10 @@ class Forwarder:
                     ),
                 )
         return self._opened
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
     def health(self, plan: forward.Plan) -> forward.Health:
         """Ask for the health of the inference server, for a few seconds at most."""

@@ -109,7 +109,8 @@ class Incoming:
 def plan(upstream: Upstream, request: Incoming, prefix: str) -> Plan:
     """What to send to `upstream` for a request below `/directAccess/` or `/nim/`.
 
-    NotFound when the path leaves nothing to send on, or its beginning is spelt in another way.
+    NotFound when the path leaves nothing to send on, or begins with two slashes, as an address
+    without a scheme does.
     """
     headers = [(name.lower(), value) for name, value in request.headers]
     chunked = any(name == b"transfer-encoding" for name, _ in headers)
@@ -136,7 +137,8 @@ def _subpath(raw_path: bytes, prefix: str) -> bytes:
     parts = raw_path.split(b"/", depth)
     head = unquote_to_bytes(b"/".join(parts[:depth])).decode("latin-1")
     rest = parts[depth] if len(parts) > depth else b""
-    if head not in {prefix + route for route in TOLD_ROUTES} or not rest or rest[:1] == b"/":
+    is_nowhere = not rest or unquote_to_bytes(rest[:3]).startswith(b"/")
+    if head not in {prefix + route for route in TOLD_ROUTES} or is_nowhere:
         raise NotFound("no such path; see the documentation for the routes")
     return b"/" + rest
 

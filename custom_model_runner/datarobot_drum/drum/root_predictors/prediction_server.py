@@ -109,6 +109,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.threads = PredictionThreads(executor_workers, self.gate)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
         self._when_loaded: list[Callable[[], None]] = []
 
@@ -136,8 +137,14 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def when_terminated(self, close: Callable[[], None]) -> None:
+        """Call `close` when the server lets go of its model."""
+        self._closers.append(close)
+
     def terminate(self) -> None:
-        """Let go of the model."""
+        """Let go of the model, and of what fronts hold because of it."""
+        while self._closers:
+            self._closers.pop()()
         if self.state in (State.READY, State.DRAINING):
             self.model.terminate()
 
