@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.frameworks.environments import running_environment
+from tests.stand_ins.inference_server import InferenceServer
 
 # Tests write one custom.py after another: equal in size and second, the second would be read from
 # the first one's bytecode.
@@ -212,6 +213,21 @@ def run_drum(home: Path) -> RunDrum:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def clients_path() -> str:
+    """Folder with packages that the package itself does without: put it on `PYTHONPATH`."""
+    folders = sorted(Path(sys.prefix, "clients").glob("lib/python3*/site-packages"))
+    assert folders, "scripts/install --dev installs the clients"
+    return str(folders[0])
+
+
+@pytest.fixture
+def inference_server() -> Iterator[InferenceServer]:
+    """A stand-in for NIM, vLLM and Triton."""
+    with InferenceServer() as server:
+        yield server
 
 
 @pytest.fixture

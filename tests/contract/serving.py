@@ -49,6 +49,8 @@ class Served:
     deployment: str | None = None
     error_server: bool = False
     show_perf: bool = False
+    gpu_predictor: str | None = None
+    triton_port: int = 0
 
     def with_environment(self, **variables: str) -> Served:
         """The same model with these variables set, too."""
@@ -73,6 +75,10 @@ class Served:
             negative_class_label=negative,
             class_labels=None if is_binary or not self.labels else self.labels,
             deployment_config=self._deployment(place),
+            gpu_predictor=self.gpu_predictor,
+            sidecar=self.gpu_predictor is not None,
+            triton_host="http://127.0.0.1",
+            triton_http_port=self.triton_port,
         )
         return ServeSpec(model, with_error_server=self.error_server, show_perf=self.show_perf)
 

@@ -15,13 +15,14 @@ class DrumError(DrumCommonException):
     """Anything this program refuses or reports; its text is shown to users.
 
     `status` is the HTTP status, `retry_after` (seconds) asks a client to come back,
-    `fields` are further keys of the error body.
+    `fields` are further keys of the error body, `prefix` is what its message begins with.
     """
 
     status = INTERNAL_ERROR
     exit_code = 1
     retry_after: int | None = None
     fields: dict[str, object] = {}
+    prefix = "ERROR: "
 
 
 class InvalidInput(DrumError):
@@ -104,11 +105,44 @@ class DeadlineExceeded(DrumError):
     status = 504
 
 
+class UpstreamError(DrumError):
+    """The inference server behind a model cannot be reached, or answered with an error.
+
+    An answer of the inference server keeps its own status.
+    """
+
+    status = 502
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 502,
+        retry_after: int | None = None,
+        fields: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.fields = fields or {}
+
+
+class UpstreamTimeout(DrumError):
+    """The inference server behind a model did not answer in time."""
+
+    status = 504
+
+
 class StartupError(DrumError):
     """The model could not be loaded; every route but `/livez` says why."""
 
     status = 513
     exit_code = 1
+
+
+class UpstreamCrashed(StartupError):
+    """The inference server of the model died for good; clients know the text without prefix."""
+
+    prefix = ""
 
 
 class UsageError(DrumError):

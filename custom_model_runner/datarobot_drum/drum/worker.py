@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from datarobot_drum.drum import forks
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
-from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -59,14 +59,22 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
     """The server without its model: routes can be registered and probes answered."""
     return PredictionServer(
         server_name=server_type.value,
-        executor_workers=settings.executor_workers if server_type is ServerType.FASTAPI else 1,
+        executor_workers=_executor_workers(spec, settings, server_type),
         queue_depth=settings.queue_depth,
         queue_timeout=settings.queue_timeout,
         request_timeout=settings.request_timeout,
         show_perf=spec.show_perf,
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
+        max_forwards=settings.max_concurrent_requests,
     )
+
+
+def _executor_workers(spec: ServeSpec, settings: Settings, server_type: ServerType) -> int:
+    if spec.model.gpu_predictor is not None:
+        # the threads only wait for an inference server, which is fastest with many requests
+        return settings.max_concurrent_requests
+    return settings.executor_workers if server_type is ServerType.FASTAPI else 1
 
 
 def load_extension(server: PredictionServer, spec: ServeSpec, load: Callable[[], None]) -> None:
@@ -97,7 +105,14 @@ def start(
 
     def load() -> None:
         server.load(lambda: _build_model(server, spec, settings))
-        if server.failure is not None and not spec.with_error_server:
+        if server.failure is None:
+            server.model.when_failed(fail)
+        elif not spec.with_error_server:
+            give_up(BOOT_FAILURE)
+
+    def fail(error: StartupError) -> None:
+        server.fail(error)
+        if not spec.with_error_server:
             give_up(BOOT_FAILURE)
 
     lifecycle.start()

@@ -82,7 +82,6 @@ def _option(dest: str) -> str:
 
 _MISSING_PARTS = {
     "docker": "running in a container",
-    "gpu_predictor": "a GPU predictor",
 }
 _EXTRAS = {
     "monitor": MLOPS,
@@ -207,8 +206,10 @@ def _port(text: str) -> int:
 def _check_gpu(args: Namespace, _: str | None, __: Mapping[str, str]) -> None:
     if getattr(args, "gpu_predictor", None) not in ("vllm", "nim"):
         return
+    if getattr(args, "with_error_server", False):
+        return  # the load of the model reports it, on the error server
     if importlib.util.find_spec("openai") is None:
-        raise DrumError("OpenAI Python SDK is not installed; run: pip install openai")
+        raise DrumError("OpenAI Python SDK is not installed; run: pip install 'opendrum[openai]'")
 
 
 _CHECKS: tuple[Callable[[Namespace, str | None, Mapping[str, str]], None], ...] = (

@@ -92,6 +92,7 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
         ctx.begin(give_up)
         yield
         ctx.server.drain()
+        await ctx.forwarder.close()
         # waits for the last hook to return, which must not stop the event loop
         await asyncio.to_thread(ctx.stop)
         await asyncio.to_thread(ctx.cleanup)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from starlette.types import Receive, Scope, Send
+
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.fastapi.forwarding import Forwarder
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -52,6 +55,7 @@ class FastAPIWorkerCtx(WorkerLifecycle):
         self.server = server
         self.spec = spec
         self.settings = settings
+        self.forwarder = Forwarder(server)
 
     def begin(self, give_up: Callable[[int], None]) -> None:
         """Start loading the model on the prediction thread; returns at once."""
@@ -63,9 +67,20 @@ class FastAPIWorkerCtx(WorkerLifecycle):
             return await self._call_model(route, request)
         if route.kind is Kind.STATUS:
             await self._wait_until_loaded()
+        check = self.server.health_check(route)
+        if check is not None:
+            return self.server.mirror(route, await self.forwarder.health(check))
         if route.kind is Kind.FIGURES:
             return await asyncio.to_thread(self.server.handle, route, request)
         return self.server.handle(route, request)
+
+    async def forward(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
+        """Send a request on to the inference server, once the model is there.
+
+        The answer goes to `send` as it comes; a reply is returned where there is none.
+        """
+        await self._wait_until_loaded()
+        return await self.forwarder.relay(scope, receive, send)
 
     async def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
         alarm = Alarm()

@@ -10,17 +10,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from datarobot_drum.drum.errors import MethodNotAllowed, NotFound
 from datarobot_drum.drum.fastapi.context import Alarm, FastAPIWorkerCtx
+from datarobot_drum.drum.fastapi.forwarding import DISCONNECT, ClientLeft
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Kind, Route
 from datarobot_drum.drum.root_predictors.streams import StreamBuffer
-
-DISCONNECT = "http.disconnect"
-
-
-class ClientLeft(Exception):
-    """The connection ended before the body did; there is nobody to answer."""
 
 
 class Endpoint:
@@ -32,11 +27,13 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await send_reply(await self._reply(scope, receive), receive, send)
+            reply = self._refused(scope) or await self._answer(scope, receive, send)
         except ClientLeft:
             return
+        if reply is not None:
+            await send_reply(reply, receive, send)
 
-    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+    def _refused(self, scope: Scope) -> Reply | None:
         route, server, method = self._route, self._ctx.server, scope["method"]
         if method not in route.methods:
             if method == "OPTIONS":
@@ -45,8 +42,15 @@ class Endpoint:
                 return server.unmatched(MethodNotAllowed.status, route.allowed)
         if scope.get("path_params") == {"subpath": ""}:
             return server.unmatched(NotFound.status)
+        return None
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
+        route = self._route
+        if route.kind is Kind.FORWARD:
+            return await self._ctx.forward(scope, receive, send)
         has_body = route.kind is Kind.MODEL
-        body = await read_body(scope, receive, server.max_body) if has_body else None
+        limit = self._ctx.server.max_body
+        body = await read_body(scope, receive, limit) if has_body else None
         return await self._ctx.call(route, to_request(scope, body))
 
 

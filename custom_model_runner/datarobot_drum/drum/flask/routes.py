@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import flask
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
+from datarobot_drum.drum.flask.bodies import read_body
+from datarobot_drum.drum.flask.forwarding import Forwarder
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Kind, Route
 
-logger = logging.getLogger("drum.flask")
-
 #: user code tests endpoint names such as `model_api.ping`
 BLUEPRINT = "model_api"
-READ_BYTES = 64 * 1024
 
 
 def register_routes(app: flask.Flask, server: PredictionServer) -> None:
@@ -29,7 +27,8 @@ def register_routes(app: flask.Flask, server: PredictionServer) -> None:
     The error handlers are registered before the extension is loaded, so that it may replace them.
     """
     blueprint = flask.Blueprint(BLUEPRINT, __name__)
-    server._materialize_flask(blueprint, lambda route: _view(server, route))
+    forwarder = Forwarder(server)
+    server._materialize_flask(blueprint, lambda route: _view(server, forwarder, route))
     app.register_blueprint(blueprint)
 
     def unmatched(error: HTTPException) -> Any:
@@ -45,16 +44,25 @@ def register_routes(app: flask.Flask, server: PredictionServer) -> None:
     )
 
 
-def _view(server: PredictionServer, route: Route) -> Callable[..., flask.Response]:
+def _view(
+    server: PredictionServer, forwarder: Forwarder, route: Route
+) -> Callable[..., flask.Response]:
     def view(subpath: str = "") -> flask.Response:
         method = flask.request.method
         if method == "OPTIONS":
             return to_response(server.options(route))
         if route.paths[0].endswith("{subpath}") and not subpath:
             return to_response(server.unmatched(NotFound.code))
-        body = (
-            read_body(flask.request.environ, server.max_body) if route.kind is Kind.MODEL else None
-        )
+        environ = flask.request.environ
+        if route.kind in (Kind.STATUS, Kind.FORWARD):
+            server.wait_until_loaded(server.limits.queue_timeout)
+        if route.kind is Kind.FORWARD:
+            answer = forwarder.relay(environ)
+            return to_response(answer) if isinstance(answer, Reply) else answer
+        check = server.health_check(route)
+        if check is not None:
+            return to_response(server.mirror(route, forwarder.health(check)))
+        body = read_body(environ, server.max_body) if route.kind is Kind.MODEL else None
         return to_response(server.call(route, to_request(flask.request, body)))
 
     return view
@@ -71,42 +79,6 @@ def to_request(request: flask.Request, body: SpooledUploadFile | None) -> Reques
         content_type=environ.get("CONTENT_TYPE", ""),
         body=body,
     )
-
-
-def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
-    """The request's body, read until its end or the limit, whichever comes first."""
-    body = SpooledUploadFile(limit)
-    length = environ.get("CONTENT_LENGTH") or ""
-    if length and not (length.isascii() and length.isdigit()):
-        body.cut_off()
-        return body
-    left = int(length) if length else None
-    if left is not None and not body.declare(left):
-        return body
-    if left is None and not environ.get("wsgi.input_terminated"):
-        return body
-    try:
-        for chunk in _chunks(environ["wsgi.input"], left):
-            if not body.feed(chunk):
-                return body
-            if body.wants_spill:
-                body.spill()
-    except Exception:
-        # each WSGI server has errors of its own for a broken body
-        logger.info("cannot read the request body", exc_info=True)
-        body.cut_off()
-    if left is not None and body.size < left:
-        body.cut_off()
-    return body
-
-
-def _chunks(stream: Any, left: int | None) -> Iterator[bytes]:
-    while left != 0:
-        chunk = stream.read(READ_BYTES if left is None else min(READ_BYTES, left))
-        if not chunk:
-            return
-        yield chunk
-        left = None if left is None else left - len(chunk)
 
 
 def to_response(reply: Reply) -> flask.Response:

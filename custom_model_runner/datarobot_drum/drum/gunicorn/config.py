@@ -58,7 +58,11 @@ class ArbiterConfig:
         """
         if self.worker_class != "gthread":
             return 1
-        return self.settings.gunicorn_threads + self.settings.queue_depth
+        threads = self.settings.gunicorn_threads + self.settings.queue_depth
+        if self.spec.model.gpu_predictor is not None:
+            # chats and direct accesses at the inference server, each with the same limit
+            threads += 2 * self.settings.max_concurrent_requests
+        return threads
 
     @property
     def timeout(self) -> int:

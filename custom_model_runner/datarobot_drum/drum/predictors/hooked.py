@@ -53,6 +53,7 @@ class PythonModel(Model):
     llm_id: str | None = None
     score_keywords: Mapping[str, object] = field(default_factory=dict)
     splits_extra: bool = True
+    unstructured_keywords: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def predictor_name(self) -> str | None:
@@ -218,7 +219,7 @@ class PythonModel(Model):
         if mlops is not None:
             keywords["mlops"] = mlops
         try:
-            result = hook(self.model, data, query=query, **keywords)
+            result = hook(self.model, data, query=query, **keywords, **self.unstructured_keywords)
         except BaseCustomUserError:
             raise
         except Exception as error:

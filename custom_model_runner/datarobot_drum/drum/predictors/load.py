@@ -21,7 +21,10 @@ logger = logging.getLogger("drum.model")
 
 #: The modules whose `load` makes a model of each language; imported when first needed.
 LOADERS: Mapping[str, str] = MappingProxyType(
-    {"python": "datarobot_drum.drum.predictors.python_folder"}
+    {
+        "python": "datarobot_drum.drum.predictors.python_folder",
+        "other": "datarobot_drum.drum.predictors.inference.loader",
+    }
 )
 UNSUPPORTED = "models in language {!r} cannot be run by this version; use a Python model"
 UNSUPPORTED_LANGUAGE = {"r": f"rpy2 package is not installed: {UNSUPPORTED}"}
@@ -37,7 +40,7 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
     prepare(spec, settings, os.environ)
     metadata = read_metadata(spec.code_dir)
     target = resolve_target(spec, metadata, settings.target_name)
-    language = detect_language(spec.code_dir, spec.language)
+    language = "other" if spec.gpu_predictor else detect_language(spec.code_dir, spec.language)
     load = _loader(language)
     provide_user_secrets(spec.user_secrets_mount_path, spec.user_secrets_prefix)
     model = load(LoadRequest(spec, settings, metadata, target, language))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datarobot_drum.drum.enum import TargetType
-from datarobot_drum.drum.errors import NotSupported
+from datarobot_drum.drum.errors import NotSupported, StartupError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.model_folder import ModelMetadata, Target
     from datarobot_drum.drum.payloads import OutputRules, Payload, Predictions
     from datarobot_drum.drum.predictors.unstructured import UnstructuredReply
+    from datarobot_drum.drum.predictors.upstream import Upstream
 
 #: what `/capabilities/` lists; the versions are always null, as in the reference
 TABLE_FORMATS: Mapping[str, None] = {"csv": None, "mtx": None}
@@ -23,8 +24,9 @@ TABLE_FORMATS: Mapping[str, None] = {"csv": None, "mtx": None}
 class Model(ABC):
     """A model that was loaded, ready to answer; made by `load_model`.
 
-    Not thread-safe: model code may assume that its calls never overlap in one process. What a
-    kind of model does not offer raises NotSupported, so a subclass defines only what it can do.
+    Not thread-safe: model code may assume that its calls never overlap in one process; only a
+    model with an inference server behind it must let them. What a kind of model does not offer
+    raises NotSupported, so a subclass defines only what it can do.
     """
 
     #: formats of structured input, as `/capabilities/` tells them
@@ -35,6 +37,11 @@ class Model(ABC):
     rules: OutputRules
     code_dir: str
     metadata: ModelMetadata | None
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The inference server that answers for this model, if there is one."""
+        return None
 
     @property
     def is_row_wise(self) -> bool:
@@ -114,6 +121,9 @@ class Model(ABC):
         elif self.target.labels:
             facts["classLabels"] = list(self.target.labels)
         return facts
+
+    def when_failed(self, notify: Callable[[StartupError], None]) -> None:  # noqa: B027  # as below
+        """Call `notify`, on any thread, when the model stops working and will not recover."""
 
     def terminate(self) -> None:  # noqa: B027  # most models hold nothing outside this process
         """Let go of what the model holds."""

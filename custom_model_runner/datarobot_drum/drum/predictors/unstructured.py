@@ -23,6 +23,7 @@ class UnstructuredReply:
     body: str | bytes | None
     media_type: str
     charset: str | None
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def content_type(self) -> str:

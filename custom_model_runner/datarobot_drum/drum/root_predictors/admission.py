@@ -57,6 +57,12 @@ class ProductionBackpressure:
         with self._lock:
             self._running -= 1
 
+    @property
+    def busy(self) -> int:
+        """Calls that run or wait."""
+        with self._lock:
+            return self._running + self._waiting
+
     def figures(self) -> dict[str, int]:
         """What `/stats/` shows."""
         with self._lock:

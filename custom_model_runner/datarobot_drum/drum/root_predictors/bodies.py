@@ -64,6 +64,13 @@ class SpooledUploadFile:
             self._refuse(self._too_large())
         return self._error is None
 
+    def count(self, chunk: bytes) -> None:
+        """Take note of bytes that go elsewhere; PayloadTooLarge past the limit."""
+        self._size += len(chunk)
+        if self._limit and self._size > self._limit:
+            self._refuse(self._too_large())
+            self.check()
+
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes; False when no more are wanted, because of a limit or a full disk."""
         if self._error is not None:

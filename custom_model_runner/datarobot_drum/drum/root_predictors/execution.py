@@ -131,7 +131,7 @@ class Job:
         buffer: StreamBuffer | None = None
         if reply.stream is not None:
             source = reply.stream
-            buffer = StreamBuffer(self._limits.deadline)
+            buffer = StreamBuffer(self._limits.deadline, reply.interrupt)
             reply = reply.streaming(buffer)
         with self._lock:
             abandoned = self._stage is Stage.ABANDONED
@@ -156,7 +156,7 @@ class Limits:
 
 
 class PredictionThreads:
-    """`count` threads that take jobs in the order in which they came.
+    """At most `count` threads, made when they are needed, take jobs in the order they came in.
 
     The first thread runs `prepare` (loading the model) before anything else, so that frameworks
     bound to one thread are loaded and used by the same one; jobs wait until that is done.
@@ -170,20 +170,25 @@ class PredictionThreads:
         self._tidying = threading.Lock()
         self._loaded = threading.Event()
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"prediction-{number}", daemon=True)
-            for number in range(count)
-        ]
+        self._count = count
+        self._threads: list[threading.Thread] = []
 
     def start(self, prepare: Callable[[], None]) -> None:
-        """Start all threads, the first with `prepare`."""
-        first, *others = self._threads
-        loader = threading.Thread(
-            target=self._prepare_and_work, args=(prepare,), name=first.name, daemon=True
-        )
-        self._threads[0] = loader
-        for thread in (loader, *others):
-            thread.start()
+        """Start the first thread with `prepare`, and as many more as jobs wait for already."""
+        with self._tidying:
+            self._add(lambda: self._prepare_and_work(prepare))
+            self._grow()
+
+    def _add(self, work: Callable[[], None]) -> None:
+        name = f"prediction-{len(self._threads)}"
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _grow(self) -> None:
+        wanted = min(self._count, self._gate.busy) if self._threads else 0
+        while len(self._threads) < wanted:
+            self._add(self._work)
 
     def submit(self, job: Job) -> None:
         """Put `job` in line; Overloaded when the line is full."""
@@ -193,6 +198,7 @@ class PredictionThreads:
             if self._jobs.qsize() > self._gate.max_running + self._gate.max_waiting:
                 self._forget_abandoned()
             self._jobs.put(job)
+            self._grow()
 
     def _forget_abandoned(self) -> None:
         # while the model is stuck no thread takes them out of the line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from functools import cached_property
@@ -18,6 +18,7 @@ from datarobot_drum.drum.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
+from datarobot_drum.drum.predictors.upstream import UpstreamStream
 from datarobot_drum.drum.root_predictors import chat, streams
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.multipart import FormReader, UploadedFile
@@ -239,7 +240,7 @@ class PredictMixin:
             dict(request.headers),
             **self.reports.hook_keywords,
         )
-        return Reply(body=reply.encoded(), content_type=reply.content_type)
+        return Reply(body=reply.encoded(), content_type=reply.content_type, headers=reply.headers)
 
     def do_chat(self, request: RequestAdapter) -> Reply:
         """An OpenAI chat request: a completion, or chunks as server-sent events."""
@@ -251,8 +252,13 @@ class PredictMixin:
         if association_id is None or association_id == "":
             association_id = str(uuid.uuid4())
 
+        interrupt: Callable[[], None] | None = None
+
         def answer() -> dict[str, Any] | Iterator[Any]:
+            nonlocal interrupt
             response = self.model.chat(params, request.headers, association_id=association_id)
+            if isinstance(response, UpstreamStream):
+                interrupt = response.interrupt
             completion = chat.as_completion(response, association_id)
             if completion is not None:
                 return completion
@@ -265,6 +271,7 @@ class PredictMixin:
             content_type=EVENT_STREAM,
             headers=(("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")),
             stream=streams.events(found, chat.chunk_text),
+            interrupt=interrupt,
         )
 
     def do_models(self, request: RequestAdapter) -> Reply:

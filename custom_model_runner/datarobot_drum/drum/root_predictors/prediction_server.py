@@ -17,6 +17,7 @@ from datarobot_drum.drum.errors import (
     NotFound,
     Overloaded,
     StartupError,
+    UpstreamCrashed,
     user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
@@ -33,13 +34,10 @@ from datarobot_drum.drum.root_predictors.predict_mixin import (
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import (
-    DirectAccessUnsupported,
-    ProbesMixin,
-    State,
-)
+from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.payloads import DeploymentConfig
@@ -80,7 +78,7 @@ class FastAPIRoutes(Protocol):
         """Register one path."""
 
 
-class PredictionServer(PredictMixin, ProbesMixin):
+class PredictionServer(PredictMixin, UpstreamMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -98,6 +96,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
         show_perf: bool = False,
         prefix: str = "",
         max_body: int = 0,
+        max_forwards: int = 100,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
@@ -111,7 +110,9 @@ class PredictionServer(PredictMixin, ProbesMixin):
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(executor_workers, queue_depth)
         self.threads = PredictionThreads(executor_workers, self.gate)
+        self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
         self._when_loaded: list[Callable[[], None]] = []
 
@@ -130,7 +131,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
         logger.error("the model could not be loaded: %s", error, exc_info=error)
         # whatever went wrong, clients see status 513
         text = str(error) if isinstance(error, Exception) else repr(error)
-        self.failure = StartupError(text or repr(error))
+        kind = type(error) if isinstance(error, UpstreamCrashed) else StartupError
+        self.failure = kind(text or repr(error))
         self._become(State.FAILED)
 
     def drain(self) -> None:
@@ -138,8 +140,14 @@ class PredictionServer(PredictMixin, ProbesMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def when_terminated(self, close: Callable[[], None]) -> None:
+        """Call `close` when the server lets go of its model."""
+        self._closers.append(close)
+
     def terminate(self) -> None:
-        """Let go of the model; reports that wait are sent, within a bound."""
+        """Let go of the model and of what fronts hold because of it; send the waiting reports."""
+        while self._closers:
+            self._closers.pop()()
         self.reports.stop()
         if self.state in (State.READY, State.DRAINING):
             self.model.terminate()
@@ -245,10 +253,8 @@ class PredictionServer(PredictMixin, ProbesMixin):
         text = masked(str(error))
         if isinstance(error, BrokenJson):
             body: dict[str, Any] = {"error": text}
-        elif isinstance(error, DirectAccessUnsupported):
-            body = {"message": text}
         else:
-            body = {"message": f"ERROR: {text}", **error.fields}
+            body = {"message": f"{error.prefix}{text}", **error.fields}
         retry = error.retry_after
         headers = () if retry is None else (("Retry-After", str(retry)),)
         return Reply(error.status, status_json(body), headers=headers)
@@ -290,7 +296,7 @@ class PredictionServer(PredictMixin, ProbesMixin):
         """
         if self.failure is not None:
             request.close()
-            raise StartupError(str(self.failure))
+            raise type(self.failure)(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.errors import DrumError, MalformedRequest, NotReady, StartupError
+from datarobot_drum.drum.errors import DrumError, NotReady, StartupError
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
@@ -31,10 +31,6 @@ class State(Enum):
     FAILED = "failed"
 
 
-class DirectAccessUnsupported(MalformedRequest):
-    """There is no inference server behind this model; clients know the text without prefix."""
-
-
 class ProbesMixin:
     """The operations of the probe and status routes; the host sets the attributes."""
 
@@ -54,7 +50,7 @@ class ProbesMixin:
             return None
         if self.failure is not None:
             # a new one each time: an exception keeps the frames of every place that raised it
-            return StartupError(str(self.failure))
+            return type(self.failure)(str(self.failure))
         if self.state is State.DRAINING:
             return NotReady("the server is shutting down; try another one")
         return NotReady("the model is still loading; try again later")
@@ -82,8 +78,8 @@ class ProbesMixin:
         """200 from the moment the model was loaded."""
         return self._probe(self.state in (State.READY, State.DRAINING))
 
-    def _probe(self, good: bool) -> Reply:
-        facts: dict[str, Any] = {"status": self.state.value}
+    def _probe(self, good: bool, **more: str) -> Reply:
+        facts: dict[str, Any] = {"status": self.state.value, **more}
         if self.failure is not None:
             facts["message"] = f"ERROR: {masked(str(self.failure))}"
         return Reply(status=200 if good else 503, body=status_json(facts))
@@ -121,7 +117,3 @@ class ProbesMixin:
             "server": server,
         }
         return Reply(body=status_json(facts))
-
-    def forward_request(self, request: RequestAdapter) -> Reply:
-        """No model of this version has an inference server behind it."""
-        raise DirectAccessUnsupported("This endpoint is only supported by OpenAI based predictors")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ class Reply:
     """A status, headers and a body: bytes, or pieces that come one by one.
 
     The model makes pieces as `stream`; what a front gets is the `buffer` that they pass through.
+    `interrupt` ends a wait for the next piece, from another thread.
     """
 
     status: int = 200
@@ -25,6 +26,7 @@ class Reply:
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
     stream: Iterator[bytes] | None = None
+    interrupt: Callable[[], None] | None = None
     buffer: StreamBuffer | None = None
 
     def streaming(self, buffer: StreamBuffer) -> Reply:

@@ -13,6 +13,7 @@ class Kind(Enum):
     STATUS = "waits until the model is loaded, never for a prediction"
     FIGURES = "answered at once; reads files of the kernel, so never on an event loop"
     MODEL = "runs model code on a prediction thread"
+    FORWARD = "sent on by the front itself, to the inference server behind the model"
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ ROUTES = (
         "forward_request",
         ("GET", "POST", "PUT"),
         ("/directAccess/{subpath}", "/nim/{subpath}"),
-        "forward_request",
-        Kind.STATUS,
+        "plan_forward",
+        Kind.FORWARD,
         "Direct access to the inference server of an OpenAI-type predictor.",
     ),
 )

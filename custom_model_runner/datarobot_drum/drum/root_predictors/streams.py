@@ -52,11 +52,13 @@ def events(chunks: Iterable[Any], to_text: Callable[[Any], str]) -> Iterator[byt
 class StreamBuffer:
     """Pieces on their way from the prediction thread to the client; both sides may give up.
 
-    `patience` is how many seconds either side waits for the other.
+    `patience` is how many seconds either side waits for the other. `interrupt` ends the wait for
+    the source's next piece; without it a source ends after the piece it is at.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, interrupt: Callable[[], None] | None = None) -> None:
         self._patience = patience
+        self._interrupt = interrupt
         self._pieces: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -141,8 +143,11 @@ class StreamBuffer:
     def close(self) -> None:
         """The reader is gone: the model's iterator is closed after its current piece."""
         with self._changed:
+            must_interrupt = self._interrupt is not None and not (self._ended or self._closed)
             self._closed = True
             self._wake()
+        if must_interrupt and self._interrupt is not None:
+            self._interrupt()
 
     def __iter__(self) -> Iterator[bytes]:
         """All pieces, blocking; for fronts with threads."""

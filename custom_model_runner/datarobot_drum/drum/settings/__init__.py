@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from datarobot_drum.drum.settings.rows import SettingRow, setting_rows
+from datarobot_drum.drum.settings.inference import InferenceSettings
+from datarobot_drum.drum.settings.rows import SettingRow, inference_setting_rows, setting_rows
 from datarobot_drum.drum.settings.serve_spec import ModelSpec, ServeSpec
 from datarobot_drum.drum.settings.table import Settings
 
-__all__ = ["ModelSpec", "ServeSpec", "SettingRow", "Settings", "setting_rows"]
+__all__ = [
+    "InferenceSettings",
+    "ModelSpec",
+    "ServeSpec",
+    "SettingRow",
+    "Settings",
+    "inference_setting_rows",
+    "setting_rows",
+]

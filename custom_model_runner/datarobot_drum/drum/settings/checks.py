@@ -63,6 +63,11 @@ def upper(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(value.upper() for value in values)
 
 
+def credential(value: Any) -> Any:
+    """The token of a credential, or the text itself."""
+    return value.get("apiToken") if isinstance(value, dict) else value
+
+
 def readable_file(value: str) -> str:
     """The path of a file that this process may read."""
     if not os.path.isfile(value):

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from datarobot_drum.drum.settings.inference import InferenceSettings
 from datarobot_drum.drum.settings.loading import source_of
 from datarobot_drum.drum.settings.ranges import describe_range, plain_type
 from datarobot_drum.drum.settings.table import Settings
@@ -35,16 +37,25 @@ class SettingRow:
 
 def setting_rows() -> list[SettingRow]:
     """Every setting, in the order of the table."""
-    docs = _docs()
-    return [_row(name, field, docs[name]) for name, field in Settings.model_fields.items()]
+    return _rows(Settings)
 
 
-def _docs() -> dict[str, str]:
+def inference_setting_rows() -> list[SettingRow]:
+    """Every setting of inference servers behind a model, in the order of their table."""
+    return _rows(InferenceSettings)
+
+
+def _rows(table: type[BaseModel]) -> list[SettingRow]:
+    docs = _docs(table)
+    return [_row(name, field, docs[name]) for name, field in table.model_fields.items()]
+
+
+def _docs(model: type[BaseModel]) -> dict[str, str]:
     """The line of documentation below each field.
 
     Read from the source here, not by pydantic: that would cost every start of a command.
     """
-    (table,) = ast.parse(inspect.getsource(Settings)).body
+    (table,) = ast.parse(inspect.getsource(model)).body
     statements = table.body if isinstance(table, ast.ClassDef) else []
     return {
         field.target.id: line.value.value

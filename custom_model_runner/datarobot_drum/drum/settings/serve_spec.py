@@ -24,6 +24,9 @@ class ModelSpec:
     class_labels: tuple[str, ...] | None = None
     language: str | None = None
     gpu_predictor: str | None = None
+    sidecar: bool = False
+    triton_host: str = "http://localhost"
+    triton_http_port: int = 8000
     deployment_config: str | None = None
     user_secrets_mount_path: str | None = None
     user_secrets_prefix: str | None = None

@@ -83,6 +83,11 @@ class Settings(BaseModel):
     ] = 30
     """Seconds that a request may wait for a hook before it is answered with 503."""
 
+    max_concurrent_requests: Annotated[
+        int, Field(ge=1, le=1000), FromParam("DRUM_MAX_CONCURRENT_REQUESTS")
+    ] = 100
+    """Chats, and apart from them direct accesses, that a worker hands to its inference server."""
+
     backlog: Annotated[int, Field(ge=1, le=10_000), FromParam(names.DRUM_WEBSERVER_BACKLOG)] = 2048
     """Connections that may wait to be accepted."""
 
@@ -264,6 +269,22 @@ class Settings(BaseModel):
 
     check_row_count: Annotated[bool, FromParam("DRUM_CHECK_ROW_COUNT")] = True
     """Refuse predictions that have not one row for each row of the input."""
+
+    use_watchdog: Annotated[bool, FromParam("USE_NIM_WATCHDOG")] = False
+    """End the server, so that the platform restarts it, when it no longer answers `/info/`."""
+
+    watchdog_request_timeout: Annotated[
+        float, Field(gt=0, le=3600), FromParam("NIM_WATCHDOG_REQUEST_TIMEOUT")
+    ] = 120
+    """Seconds that the watchdog waits for an answer."""
+
+    watchdog_max_attempts: Annotated[
+        int, Field(ge=1, le=100), FromParam("NIM_WATCHDOG_MAX_ATTEMPTS")
+    ] = 3
+    """Unanswered requests in a row after which the watchdog ends the server."""
+
+    watchdog_period: Annotated[float, Field(gt=0, le=3600), FromParam("NIM_WATCHDOG_PERIOD")] = 10
+    """Seconds between two requests of the watchdog."""
 
     score_chunk_rows: Annotated[
         int, Field(ge=1, le=100_000_000), FromParam("DRUM_SCORE_CHUNK_ROWS")

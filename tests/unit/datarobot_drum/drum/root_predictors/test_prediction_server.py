@@ -366,14 +366,14 @@ def test_flask_gets_each_path_with_its_methods() -> None:
     PredictionServer()._materialize_flask(blueprint, lambda route: route.operation)
     options = {"methods": ("GET", "HEAD", "OPTIONS"), "endpoint": "ping", "automatic": False}
     assert blueprint.paths["/ping"] == ("ping", options)
-    assert blueprint.paths["/nim/<path:subpath>"][0] == "forward_request"
+    assert blueprint.paths["/nim/<path:subpath>"][0] == "plan_forward"
 
 
 def test_fastapi_gets_each_path_for_all_methods() -> None:
     router = Registered()
     PredictionServer()._materialize_fastapi(router, lambda route: route.operation)
     assert router.paths["/"] == ("ping", {"methods": None, "name": "ping", "schema": False})
-    assert router.paths["/nim/{subpath:path}"][0] == "forward_request"
+    assert router.paths["/nim/{subpath:path}"][0] == "plan_forward"
 
 
 def test_options_tell_the_methods() -> None:

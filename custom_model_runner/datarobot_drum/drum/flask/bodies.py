@@ -1,0 +1,50 @@
+"""Reads request bodies from a WSGI server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
+
+logger = logging.getLogger("drum.flask")
+
+READ_BYTES = 64 * 1024
+
+
+def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
+    """The request's body, read until its end or the limit, whichever comes first."""
+    body = SpooledUploadFile(limit)
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length and not (length.isascii() and length.isdigit()):
+        body.cut_off()
+        return body
+    left = int(length) if length else None
+    if left is not None and not body.declare(left):
+        return body
+    if left is None and not environ.get("wsgi.input_terminated"):
+        return body
+    try:
+        for chunk in chunks(environ["wsgi.input"], left):
+            if not body.feed(chunk):
+                return body
+            if body.wants_spill:
+                body.spill()
+    except Exception:
+        # each WSGI server has errors of its own for a broken body
+        logger.info("cannot read the request body", exc_info=True)
+        body.cut_off()
+    if left is not None and body.size < left:
+        body.cut_off()
+    return body
+
+
+def chunks(stream: Any, left: int | None) -> Iterator[bytes]:
+    """The pieces of a body of which `left` bytes are to come; until its end if that is None."""
+    while left != 0:
+        chunk = stream.read(READ_BYTES if left is None else min(READ_BYTES, left))
+        if not chunk:
+            return
+        yield chunk
+        left = None if left is None else left - len(chunk)

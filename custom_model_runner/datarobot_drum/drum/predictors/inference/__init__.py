@@ -1,0 +1,1 @@
+"""Models that an inference server answers for: NIM, vLLM and Triton."""

@@ -1,0 +1,216 @@
+"""The process of an inference server: started once, watched, restarted, ended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from datarobot_drum.drum import guard
+from datarobot_drum.drum.errors import StartupError, UpstreamCrashed
+
+logger = logging.getLogger("drum.inference")
+
+#: Seconds between two tries to become the worker that owns the server.
+OWNER_PERIOD = 0.5
+#: Seconds between two questions whether the server is ready.
+READY_PERIOD = 0.5
+#: Seconds that a guard has beyond its own patience.
+GUARD_MARGIN = 5.0
+
+
+@dataclass(frozen=True)
+class RestartRules:
+    """How often a server that died is started again, and how long to wait before."""
+
+    max_restarts: int
+    max_backoff: float
+
+    def backoff(self, restarts: int) -> float:
+        """Seconds before the next start: 2, 4, 16, 256 and so on, up to the limit."""
+        return float(min(2.0**2 ** min(restarts, 8), self.max_backoff))
+
+
+@contextmanager
+def file_lock(name: str) -> Iterator[None]:
+    """Let one process of this user at a time be in the block, whatever program it runs."""
+    descriptor = _open_lock(name)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(name: str) -> int:
+    path = os.path.join(tempfile.gettempdir(), f"drum-{os.getuid()}-{name}.lock")
+    return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+class ManagedServer:
+    """One inference server, whichever of the workers owns it.
+
+    Each worker has one of these and tries to become the owner; when the owner ends, another one
+    takes over. `on_ready` is called once, in the owner.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        rules: RestartRules,
+        is_ready: Callable[[], bool],
+        lock_name: str,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._name = name
+        self._told = json.dumps({"arguments": arguments, "environment": dict(environment)})
+        self._rules = rules
+        self._is_ready = is_ready
+        self._lock_name = lock_name
+        self._on_ready = on_ready
+        self._stopping = threading.Event()
+        self._changing = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._failure: StartupError | None = None
+        self._notify: Callable[[StartupError], None] | None = None
+        self._thread = threading.Thread(target=self._run, name="inference server", daemon=True)
+
+    def start(self) -> None:
+        """Own the server, or wait until its owner is gone; returns at once."""
+        self._thread.start()
+
+    def when_failed(self, notify: Callable[[StartupError], None]) -> None:
+        """Call `notify` when the server has died for good; at once if it has."""
+        with self._changing:
+            self._notify = notify
+            failure = self._failure
+        if failure is not None:
+            notify(failure)
+
+    def wait_until_ready(self) -> None:
+        """Block until the server is ready; UpstreamCrashed when it never will be."""
+        while not self._is_ready():
+            if self._failure is not None:
+                raise UpstreamCrashed(str(self._failure))
+            self._stopping.wait(READY_PERIOD)
+
+    def stop(self) -> None:
+        """End the server if this worker owns it: SIGTERM, and SIGKILL 10 seconds later."""
+        self._stopping.set()
+        with self._changing:
+            process = self._process
+        if process is not None:
+            _end(process)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(GUARD_MARGIN)
+
+    def _run(self) -> None:
+        descriptor = _open_lock(self._lock_name)
+        try:
+            if self._own(descriptor):
+                self._keep_alive()
+        finally:
+            # after a failure the other workers must not begin anew
+            if self._failure is None:
+                os.close(descriptor)
+
+    def _own(self, descriptor: int) -> bool:
+        while not self._stopping.is_set():
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            self._stopping.wait(OWNER_PERIOD)
+        return False
+
+    def _keep_alive(self) -> None:
+        restarts = 0
+        while (code := self._run_once()) is not None:
+            if restarts == self._rules.max_restarts:
+                self._fail(code)
+                return
+            pause = self._rules.backoff(restarts)
+            restarts += 1
+            logger.error(
+                "the %s server ended with exit code %d; restart %d of %d in %.0f s",
+                self._name,
+                code,
+                restarts,
+                self._rules.max_restarts,
+                pause,
+            )
+            if self._stopping.wait(pause):
+                return
+
+    def _run_once(self) -> int | None:
+        """The exit code of the server, or None when it was ended on purpose."""
+        with self._changing:
+            if self._stopping.is_set():
+                return None
+            process = self._process = self._spawn()
+        logger.info("started the %s server, guarded by process %d", self._name, process.pid)
+        waiter = threading.Thread(target=self._tell_when_ready, args=(process,), daemon=True)
+        waiter.start()
+        self._log_output(process)
+        code = process.wait()
+        waiter.join()
+        return None if self._stopping.is_set() else code
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        # -P: the model folder may be the working directory and hold any module
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", guard.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+        # it stays open: its end tells the guard that this process is gone
+        with suppress(BrokenPipeError):
+            assert process.stdin is not None  # noqa: S101  # it is a pipe
+            process.stdin.write(f"{self._told}\n")
+            process.stdin.flush()
+        return process
+
+    def _log_output(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101  # it is a pipe
+        with process.stdout as lines:
+            for line in lines:
+                logger.info("%s: %s", self._name, line.rstrip())
+
+    def _tell_when_ready(self, process: subprocess.Popen[str]) -> None:
+        while process.poll() is None and not self._stopping.is_set():
+            if self._is_ready():
+                logger.info("the %s server is ready", self._name)
+                self._on_ready()
+                return
+            self._stopping.wait(READY_PERIOD)
+
+    def _fail(self, code: int) -> None:
+        logger.error("the %s server ended with exit code %d too often", self._name, code)
+        with self._changing:
+            failure = self._failure = UpstreamCrashed(f"{self._name} has crashed.")
+            notify = self._notify
+        if notify is not None:
+            notify(failure)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        process.wait(guard.PATIENCE + GUARD_MARGIN)
+    except subprocess.TimeoutExpired:
+        logger.exception("the inference server did not end; it is killed")
+        process.kill()
