@@ -49,7 +49,18 @@ LONGEST_PAUSE = 60
 
 
 class ChildDied(HookError):
-    """The model process ended during a request, or could not be started again."""
+    """The model process ended during a request, or could not be started again.
+
+    Its last lines are for the log and for whoever starts it, not for clients.
+    """
+
+    def __init__(self, message: str, last_lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.last_lines = tuple(last_lines)
+
+    def with_last_lines(self) -> str:
+        """The message and what the process has written last."""
+        return "\n".join([str(self), *self.last_lines])
 
 
 class ChildError(HookError):
@@ -166,7 +177,9 @@ class ChildProcess:
             if self._is_closed:
                 raise NotReady(f"the {self._name} process was stopped") from error
             self._count_death()
-            raise ChildDied(process.epitaph(error)) from error
+            died = ChildDied(process.epitaph(error), process.last_lines)
+            logger.error("%s", died.with_last_lines())
+            raise died from error
         except BaseException:
             # half a frame is in the pipe: nothing sensible can follow it
             process.stop(0)
@@ -277,9 +290,12 @@ class Process:
             return f"the {self._name} process broke the protocol: {error}"
         if self._popen is None:
             return f"the {self._name} process cannot be started: {self._failure}"
-        tail = "\n".join(self._tail)
-        last = f"; its last lines:\n{tail}" if tail else ""
-        return f"the {self._name} process ended with {_status(self._popen.returncode)}{last}"
+        return f"the {self._name} process ended with {_status(self._popen.returncode)}"
+
+    @property
+    def last_lines(self) -> list[str]:
+        """What it has written last, on stdout and stderr."""
+        return list(self._tail)
 
     def _keep(
         self,

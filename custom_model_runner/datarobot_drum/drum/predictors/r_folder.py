@@ -74,7 +74,7 @@ def load(request: LoadRequest) -> RModel:
     except ChildError as error:
         raise StartupError(f"{LOAD_FAILED}{reported(error)} {HINT}") from error
     except ChildDied as error:
-        raise StartupError(f"{LOAD_FAILED}{error} {HINT}") from error
+        raise StartupError(f"{LOAD_FAILED}{error.with_last_lines()} {HINT}") from error
     return RModel(
         target=target,
         language=request.language,

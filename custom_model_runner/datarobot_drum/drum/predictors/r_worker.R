@@ -32,9 +32,10 @@ guarded <- function(kind, expression) {
 
 log_calls <- function(kind, error, calls) {
   lines <- vapply(calls, function(call) strtrim(paste(deparse(call, nlines = 1L), collapse = " "), 200), "")
-  # from the hook on: what stands above it is this script
-  first <- max(1L, which(startsWith(lines, "guarded("))[1L] + 1L, na.rm = TRUE)
-  shown <- utils::tail(lines[first:length(lines)], 30L)
+  # from the hook on, and without the two calls of this handler: the others are of this script
+  first <- max(which(startsWith(lines, "withCallingHandlers(expression")), 0L) + 1L
+  shown <- utils::tail(utils::head(lines, -2L), max(length(lines) - first - 1L, 0L))
+  shown <- utils::tail(shown[!startsWith(shown, "eval(as.call") & !startsWith(shown, "invoke(")], 30L)
   writeLines(c(paste0("error in ", kind, ": ", conditionMessage(error)), paste("  at", shown)), stderr())
 }
 
@@ -190,9 +191,11 @@ decode_column <- function(type, parts, at, rows) {
 }
 
 decode_csv <- function(data, blank_lines) {
-  connection <- rawConnection(data)
-  on.exit(close(connection))
-  utils::read.csv(connection, check.names = FALSE, encoding = "UTF-8", blank.lines.skip = !blank_lines)
+  # from a file: a text connection would hold each line as an R string first
+  path <- tempfile(fileext = ".csv")
+  on.exit(unlink(path))
+  writeBin(data, path)
+  utils::read.csv(path, check.names = FALSE, encoding = "UTF-8", blank.lines.skip = !blank_lines)
 }
 
 decode_sparse <- function(table, parts) {
