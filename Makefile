@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test check docs bench install clean
+.PHONY: serve test test-frameworks check docs bench install clean
 
 serve:
 	@$(INSTALL)
@@ -14,6 +14,9 @@ serve:
 test: install
 	scripts/check
 	scripts/test
+
+test-frameworks: install
+	scripts/test_frameworks
 
 check: install
 	scripts/check
@@ -28,7 +31,7 @@ install:
 	@$(INSTALL) --dev
 
 clean:
-	rm -rf .venv .venv-runtime .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-runtime .venv-frameworks .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf custom_model_runner/build custom_model_runner/dist custom_model_runner/*.egg-info
 	rm -f model_templates/*/*.pkl
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

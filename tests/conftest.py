@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.frameworks.environments import running_environment
 
 # Tests write one custom.py after another: equal in size and second, the second would be read from
 # the first one's bytecode.
@@ -30,6 +31,25 @@ StartServer = Callable[..., "RunningServer"]
 ServerContext = Callable[..., AbstractContextManager["RunningServer"]]
 RunDrum = Callable[..., subprocess.CompletedProcess[str]]
 Template = Callable[[str], Path]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what runs in this environment: tests marked for it, in the usual one the unmarked.
+
+    A framework's tests are never skipped because it is missing: asked for in the usual
+    environment they are an error.
+    """
+    here = running_environment()
+    if here is None and config.getoption("markexpr").startswith("framework"):
+        raise pytest.UsageError("framework tests have environments: scripts/test_frameworks [NAME]")
+    others = [item for item in items if _environment_of(item) != here]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if _environment_of(item) == here]
+
+
+def _environment_of(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("framework")
+    return None if mark is None else str(mark.args[0])
 
 
 @dataclass

@@ -1,0 +1,56 @@
+"""The environments that framework tests run in; only the standard library is used here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+#: a file in an environment that holds its name
+STAMP = ".framework-environment"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One virtual environment: `<name>.in` says what it needs, `<name>.lock` pins all of it."""
+
+    name: str
+    #: programs of the system it needs, each with the Debian package that has it
+    programs: Mapping[str, str] = field(default_factory=dict)
+    #: where packages are that neither the package index nor PIP_FIND_LINKS has
+    extra_index: str | None = None
+
+    @property
+    def wanted(self) -> Path:
+        """The file with the direct requirements."""
+        return HERE / f"{self.name}.in"
+
+    @property
+    def lock(self) -> Path:
+        """The file with every package pinned; its hash names the environment's folder."""
+        return HERE / f"{self.name}.lock"
+
+
+ENVIRONMENTS = (
+    Environment("trees"),
+    Environment("onnx"),
+    Environment("torch", extra_index="https://download.pytorch.org/whl/cpu"),
+    Environment("keras"),
+)
+
+
+def environment_named(name: str) -> Environment:
+    """The row of that name; ValueError lists the names there are."""
+    for environment in ENVIRONMENTS:
+        if environment.name == name:
+            return environment
+    names = ", ".join(environment.name for environment in ENVIRONMENTS)
+    raise ValueError(f"no framework environment {name!r}; there are {names}")
+
+
+def running_environment() -> str | None:
+    """The name of the environment of this interpreter; None in any other."""
+    stamp = Path(sys.prefix, STAMP)
+    return stamp.read_text().split()[0] if stamp.exists() else None
