@@ -13,7 +13,7 @@ from datarobot_drum.drum.errors import DrumError
 logger = logging.getLogger("drum.model_folder")
 
 ARTIFACT_SUFFIXES = {
-    "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx"),
+    "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx", ".pmml"),
     "r": (".rds",),
     "java": (".jar", ".zip", ".java", ".mojo"),
 }

@@ -57,3 +57,6 @@ class Predictor(ABC):
     def transform(self, table: pd.DataFrame) -> Any:
         """Apply a transformer artifact: a DataFrame, an array or a sparse matrix."""
         return self.model.transform(table)
+
+    def close(self) -> None:  # noqa: B027  # most frameworks hold nothing outside this process
+        """Let go of what the model holds outside this process."""
