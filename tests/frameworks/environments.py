@@ -33,11 +33,15 @@ class Environment:
         return HERE / f"{self.name}.lock"
 
 
+_JDK = "openjdk-17-jdk-headless"
+
 ENVIRONMENTS = (
     Environment("trees"),
     Environment("onnx"),
     Environment("torch", extra_index="https://download.pytorch.org/whl/cpu"),
     Environment("keras"),
+    Environment("java", programs={"java": _JDK, "javac": _JDK}),
+    Environment("r", programs={"Rscript": "r-base-core r-recommended"}),
 )
 
 

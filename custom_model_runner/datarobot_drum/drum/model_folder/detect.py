@@ -14,7 +14,7 @@ from datarobot_drum.drum.model_folder.recognise import RECOGNISERS, is_recognise
 logger = logging.getLogger("drum.model_folder")
 
 ARTIFACT_SUFFIXES = {
-    "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx"),
+    "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx", ".pmml"),
     "r": (".rds",),
     "java": (".jar", ".zip", ".java", ".mojo"),
 }

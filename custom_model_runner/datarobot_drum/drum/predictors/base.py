@@ -92,3 +92,6 @@ class Predictor(ABC):
                 f"Target type '{self.target.type.value}' is not supported by "
                 f"'{type(self).__name__}' predictor"
             )
+
+    def close(self) -> None:  # noqa: B027  # most frameworks hold nothing outside this process
+        """Let go of what the model holds outside this process."""

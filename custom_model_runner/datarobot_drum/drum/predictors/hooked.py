@@ -265,6 +265,11 @@ class PythonModel(Model):
         """What `/info/` tells about the model."""
         return {**super().info(), "predictor": self.predictor_name}
 
+    def terminate(self) -> None:
+        """Let go of what the predictor holds."""
+        if self.predictor is not None:
+            self.predictor.close()
+
 
 TRANSFORM_FAILED = "Model 'transform hook' failed to transform dataset."
 SCORE_FAILED = "Model 'score' hook failed to make predictions."

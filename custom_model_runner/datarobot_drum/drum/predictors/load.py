@@ -24,10 +24,11 @@ LOADERS: Mapping[str, str] = MappingProxyType(
     {
         "python": "datarobot_drum.drum.predictors.python_folder",
         "other": "datarobot_drum.drum.predictors.inference.loader",
+        "r": "datarobot_drum.drum.predictors.r_folder",
+        "java": "datarobot_drum.drum.predictors.java_folder",
     }
 )
 UNSUPPORTED = "models in language {!r} cannot be run by this version; use a Python model"
-UNSUPPORTED_LANGUAGE = {"r": f"rpy2 package is not installed: {UNSUPPORTED}"}
 
 
 def load_model(spec: ModelSpec, settings: Settings) -> Model:
@@ -50,6 +51,6 @@ def load_model(spec: ModelSpec, settings: Settings) -> Model:
 
 def _loader(language: str) -> Callable[[LoadRequest], Model]:
     if language not in LOADERS:
-        raise StartupError(UNSUPPORTED_LANGUAGE.get(language, UNSUPPORTED).format(language))
+        raise StartupError(UNSUPPORTED.format(language))
     load: Callable[[LoadRequest], Model] = importlib.import_module(LOADERS[language]).load
     return load

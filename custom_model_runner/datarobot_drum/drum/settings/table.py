@@ -294,6 +294,22 @@ class Settings(BaseModel):
     fit_check_timeout: Annotated[float, Field(ge=0), FromParam("DRUM_FIT_CHECK_TIMEOUT")] = 3600
     """Seconds that `drum fit` may take to predict with the trained model; 0 is no limit."""
 
+    java_xmx: Annotated[str | None, FromParam(None, env="DRUM_JAVA_XMX")] = None
+    """Heap of the process of a Java model, such as `4g`."""
+
+    java_predictor_class: Annotated[
+        str | None, FromParam(None, env="DRUM_JAVA_CUSTOM_PREDICTOR_CLASS")
+    ] = None
+    """Class that scores in a model folder of Java, in place of the one the artifact asks for."""
+
+    java_class_path: Annotated[str | None, FromParam(None, env="DRUM_JAVA_CUSTOM_CLASS_PATH")] = (
+        None
+    )
+    """Further jars and folders for Java models, separated by colons."""
+
+    java_shared_jars: Annotated[str | None, FromParam(None, env="DRUM_JAVA_SHARED_JARS")] = None
+    """Jars that several Java models share, searched after all others; a folder stands for its jars."""
+
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
         if self.cors_enabled and not self.cors_origins:

@@ -1,0 +1,1 @@
+"""Predictors of other languages that model code in Python uses under these names."""

@@ -1,0 +1,1 @@
+"""Java models for model code in Python."""
