@@ -136,6 +136,8 @@ class JavaModel(Model):
         charset: str | None,
         query: Mapping[str, str],
         headers: Mapping[str, str] | None,
+        *,
+        mlops: object | None = None,
     ) -> unstructured.UnstructuredReply:
         """Answer data of any form by the method `predictUnstructured`, which gets bytes."""
         if self.target.type is not TargetType.UNSTRUCTURED:

@@ -164,6 +164,8 @@ class RModel(Model):
         charset: str | None,
         query: Mapping[str, str],
         headers: Mapping[str, str] | None,
+        *,
+        mlops: object | None = None,
     ) -> unstructured.UnstructuredReply:
         """Answer data of any form by the `score_unstructured` hook."""
         if "score_unstructured" not in self.hooks:

@@ -89,7 +89,13 @@ class OpenAIModel(Model):
     def _has(self, hook: hooks.Hook) -> bool:
         return self.folder is not None and hook in self.folder.hooks
 
-    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+    def chat(
+        self,
+        params: dict[str, Any],
+        headers: Mapping[str, str],
+        *,
+        association_id: object | None = None,
+    ) -> Any:
         """Send the request on, whatever keys it has, with the name of the model it is for."""
         answer = self._complete({**params, "model": self._model_for(params.get("model"))})
         if isinstance(answer, EventStream):
@@ -200,6 +206,8 @@ class OpenAIModel(Model):
         charset: str | None,
         query: Mapping[str, str],
         headers: Mapping[str, str] | None,
+        *,
+        mlops: object | None = None,
     ) -> UnstructuredReply:
         """The folder's `score_unstructured` hook."""
         if self.folder is None or not self._has(hooks.SCORE_UNSTRUCTURED):

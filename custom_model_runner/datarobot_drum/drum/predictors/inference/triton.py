@@ -81,6 +81,8 @@ class TritonModel(Model):
         charset: str | None,
         query: Mapping[str, str],
         headers: Mapping[str, str] | None,
+        *,
+        mlops: object | None = None,
     ) -> UnstructuredReply:
         """Send the request on; an error of Triton keeps its status."""
         body = data.encode() if isinstance(data, str) else data
