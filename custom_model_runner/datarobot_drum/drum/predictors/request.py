@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.model_folder import ModelMetadata, Target
-from datarobot_drum.drum.payloads import OutputRules
 from datarobot_drum.drum.settings import ModelSpec, Settings
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.payloads import OutputRules
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class LoadRequest:
 
     def rules(self, *, legacy_order: bool = True) -> OutputRules:
         """The checks of the target type; without `legacy_order` the setting for it is ignored."""
+        # probes are answered before pandas is there
+        from datarobot_drum.drum.payloads import OutputRules
+
         return OutputRules(
             target_type=self.target.type,
             labels=self.target.labels,
