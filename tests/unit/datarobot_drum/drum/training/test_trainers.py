@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import types
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -154,7 +155,7 @@ def r_code(code_dir):
 
 def test_r_is_trained_by_its_module(r_code, monkeypatch):
     calls = []
-    module = types.ModuleType(R_MODULE)
+    module: Any = types.ModuleType(R_MODULE)
     module.fit = lambda **kwargs: calls.append(kwargs)
     monkeypatch.setitem(sys.modules, R_MODULE, module)
     arguments = FitArguments(X, None, "out", None, None, {})
