@@ -123,5 +123,4 @@ def _end(process: subprocess.Popen[Any]) -> None:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
-    if process.stdin is not None:
-        process.stdin.close()
+    process.communicate()  # closes its stdin

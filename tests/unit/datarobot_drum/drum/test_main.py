@@ -54,7 +54,7 @@ def test_usage_error_is_2_and_help_is_0(capsys):
     assert main([]) == 1
 
 
-@pytest.mark.parametrize("command", ["fit", "validation", "perf-test"])
+@pytest.mark.parametrize("command", ["validation", "perf-test"])
 def test_command_of_a_later_version_says_so_in_one_line(command, tmp_path, capsys):
     (tmp_path / "data.csv").touch()
     line = [command, "-cd", str(tmp_path), "--input", str(tmp_path / "data.csv")]
