@@ -31,6 +31,7 @@ def check_strict_metadata(code_dir: str | Path) -> None:
 
 
 def _style_faults(content: str) -> Iterator[str]:
+    event: Any  # the stubs do not know that each has a start
     for event in yaml.parse(content, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1
         if getattr(event, "flow_style", False):
