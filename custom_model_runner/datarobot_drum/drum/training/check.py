@@ -59,8 +59,9 @@ def check_predictions(
         )
         report = _run(check, folder, timeout)
     if report.error is not None:
-        kind = SchemaViolation if report.exit_code == SchemaViolation.exit_code else DrumError
-        raise kind(f"Failure in predict server: {report.error}")
+        if report.exit_code == SchemaViolation.exit_code:
+            raise SchemaViolation(report.error)
+        raise DrumError(f"Failure in predict server: {report.error}")
     return report
 
 

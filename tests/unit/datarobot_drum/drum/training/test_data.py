@@ -76,6 +76,22 @@ def test_sparse_data_have_the_names_of_their_file_which_stays_as_it_is(job, tmp_
     assert names.read_text() == "p\nq\nr\n"
 
 
+def test_target_named_twice_is_refused(job, tmp_path):
+    (tmp_path / "x.mtx").write_text(MATRIX)
+    (tmp_path / "x.columns").write_text("p\nq\nq\n")
+    files = {"input": str(tmp_path / "x.mtx"), "sparse_column_file": str(tmp_path / "x.columns")}
+    with pytest.raises(DrumError, match="the data have 2 columns 'q'"):
+        read(replace(job, target="q", **files))
+
+
+def test_target_file_may_be_sparse(job, tmp_path):
+    (tmp_path / "y.mtx").write_text(
+        "%%MatrixMarket matrix coordinate real general\n30 1 1\n1 1 5\n"
+    )
+    data = read(replace(job, target=None, target_csv=str(tmp_path / "y.mtx")))
+    assert (data.target.sum(), str(data.target.dtype)) == (5, "float64")
+
+
 def test_data_from_a_pipe_are_read(job, tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)

@@ -91,6 +91,16 @@ def test_published_files_replace_those_before(folder, tmp_path):
     assert ((out / "sub/a").read_text(), (out / "empty").is_dir()) == ("new", True)
 
 
+def test_link_to_a_folder_is_published_as_a_link(folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    (folder / "real").mkdir()
+    (folder / "real" / "file").write_text("text")
+    (folder / "link").symlink_to("real")
+    output.publish(folder, str(tmp_path / "out"))
+    assert (tmp_path / "out" / "link").is_symlink()
+    assert (tmp_path / "out" / "link" / "file").read_text() == "text"
+
+
 @pytest.mark.parametrize(("new", "old"), [("x", "x/y"), ("x/y", "x")])
 def test_file_cannot_take_the_place_of_a_folder(folder, tmp_path, new, old):
     for top, name in ((folder, new), (tmp_path / "out", old)):
