@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -256,9 +257,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 def copy_template(name: str, folder: Path) -> Path:
-    """Copy an example folder as it is in version control, and run its make_artifact.py."""
-    shutil.copytree(TEMPLATES / name, folder, ignore=shutil.ignore_patterns("*.pkl", "__pycache__"))
+    """Copy an example folder as it is in version control, and train what there is to train."""
+    ignored = shutil.ignore_patterns("*.pkl", "__pycache__", "trained")
+    shutil.copytree(TEMPLATES / name, folder, ignore=ignored)
     script = folder / "make_artifact.py"
     if script.exists():
         subprocess.run([sys.executable, str(script)], check=True, timeout=120)
+    for options in re.findall(r"^drum (fit .*)$", (folder / "README.md").read_text(), re.MULTILINE):
+        (folder / "trained").mkdir()
+        subprocess.run([*DRUM, *options.split()], cwd=folder, check=True, timeout=120)
     return folder

@@ -130,7 +130,8 @@ def run_server_step(step: Step, server_type: str, folder: Path, running_server):
     replaced = {"--address", "--code-dir", "--server-type"}
     words = iter(step.words[2:])
     args = [word for word in words if word not in replaced or not next(words)]
-    return running_server(folder, *args, env=step.env, server_type=server_type, cwd=folder)
+    code_dir = folder / step.option("--code-dir")
+    return running_server(code_dir, *args, env=step.env, server_type=server_type, cwd=folder)
 
 
 def run_curl(step: Step, url: str, folder: Path) -> str:

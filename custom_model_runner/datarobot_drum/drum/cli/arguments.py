@@ -91,6 +91,14 @@ _MODEL = (
     ),
     Argument(
         "model",
+        ("--strict-metadata",),
+        "SFPVW",
+        "refuse a model-metadata.yaml that DRUM 1.18 would refuse",
+        FLAG,
+        False,
+    ),
+    Argument(
+        "model",
         ("--runtime-params-file",),
         "SPVW",
         "YAML file with values of the runtime parameters",

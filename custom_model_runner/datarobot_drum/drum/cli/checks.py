@@ -31,6 +31,10 @@ _API_NEEDS = ("webserver", "api_token")
 
 def check_options(args: Namespace, environ: Mapping[str, str]) -> None:
     """Refuse a command line that cannot work, with OptionConflict; reads only the metadata."""
+    if getattr(args, "strict_metadata", False):
+        from datarobot_drum.drum.model_folder import check_strict_metadata
+
+        check_strict_metadata(args.code_dir)
     target_type = declared_target_type(args)
     for check in _CHECKS:
         check(args, target_type, environ)

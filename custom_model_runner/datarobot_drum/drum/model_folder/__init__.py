@@ -21,6 +21,7 @@ from datarobot_drum.drum.model_folder.schema_check import (
     check_output,
     check_schema_target,
 )
+from datarobot_drum.drum.model_folder.strict_metadata import check_strict_metadata
 from datarobot_drum.drum.model_folder.target import Target, read_class_labels, resolve_target
 from datarobot_drum.drum.model_folder.type_schema import Requirement, TypeSchema
 
@@ -36,6 +37,7 @@ __all__ = [
     "check_input",
     "check_output",
     "check_schema_target",
+    "check_strict_metadata",
     "detect_language",
     "extension_names",
     "find_custom_file",

@@ -74,7 +74,7 @@ def read_metadata(code_dir: str | Path) -> ModelMetadata | None:
         return None
     raw, definitions = _parse_yaml(path)
     _check_required(raw, _REQUIRED)
-    _warn_about_unknown_keys(path, ", ".join(_unknown_keys(raw)))
+    _warn_about_unknown_keys(path, ", ".join(unknown_keys(raw)))
     _check_text_keys(raw)
     metadata = _metadata(raw, definitions)
     _check_inference_labels(metadata)
@@ -155,7 +155,8 @@ def _warn_about_unknown_keys(path: Path, unknown: str) -> None:
         logger.warning("%s: unknown keys are ignored: %s", path.name, unknown)
 
 
-def _unknown_keys(raw: dict[str, Any]) -> Iterator[str]:
+def unknown_keys(raw: dict[str, Any]) -> Iterator[str]:
+    """Keys of the file that mean nothing, with the section they are in."""
     yield from (str(key) for key in raw if key not in _KEYS)
     for name, keys in _SECTIONS.items():
         section = raw.get(name)

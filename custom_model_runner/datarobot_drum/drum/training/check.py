@@ -59,8 +59,9 @@ def check_predictions(
         )
         report = _run(check, folder, timeout)
     if report.error is not None:
-        kind = SchemaViolation if report.exit_code == SchemaViolation.exit_code else DrumError
-        raise kind(f"Failure in predict server: {report.error}")
+        if report.exit_code == SchemaViolation.exit_code:
+            raise SchemaViolation(report.error)
+        raise DrumError(f"Failure in predict server: {report.error}")
     return report
 
 
@@ -123,5 +124,4 @@ def _end(process: subprocess.Popen[Any]) -> None:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
-    if process.stdin is not None:
-        process.stdin.close()
+    process.communicate()  # closes its stdin

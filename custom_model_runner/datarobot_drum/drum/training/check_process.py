@@ -127,8 +127,7 @@ def _failed(error: BaseException) -> CheckReport:
 
 def _end_with_parent() -> None:
     """End when the parent's end of stdin is gone, as it is after its death of any kind."""
-    while os.read(0, 1):
-        pass
+    os.read(0, 1)  # nothing is ever written to it
     os._exit(1)
 
 

@@ -80,7 +80,12 @@ def _column(frame: pd.DataFrame, name: str | None) -> pd.Series[Any] | None:
             f"The column '{name}' does not exist in your dataframe. "
             f"The columns in your dataframe are these: {[str(column) for column in frame.columns]}"
         )
-    column: Any = frame[name]
+    if (count := list(frame.columns).count(name)) > 1:
+        raise DrumError(f"the data have {count} columns {name!r}; give a file of its own instead")
+    return _dense(frame[name])
+
+
+def _dense(column: Any) -> pd.Series[Any]:
     # scikit-learn takes a sparse target for a matrix
     dense: pd.Series[Any] = column.sparse.to_dense() if hasattr(column, "sparse") else column
     return dense
@@ -93,4 +98,4 @@ def _first_column(path: str, option: str, rows: int) -> pd.Series[Any]:
             f"the file of {option} has {len(frame)} rows and the training data has {rows}; "
             "give one value for each row, below a header"
         )
-    return frame.iloc[:, 0]
+    return _dense(frame.iloc[:, 0])

@@ -91,14 +91,18 @@ def add_readme(folder: Path, output: str | None) -> None:
 
 def publish(folder: Path, output: str) -> list[str]:
     """Move all files to the output folder; the names of those that were there before."""
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
-    folders = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_dir())
+    found = sorted(folder.rglob("*"))
+    # a link to a folder is moved as a link
+    folders = [
+        path.relative_to(folder) for path in found if path.is_dir() and not path.is_symlink()
+    ]
+    files = [path.relative_to(folder) for path in found if path.is_symlink() or not path.is_dir()]
     top = Path(output)
     blocked = [name for name in files if (top / name).is_dir()]
     blocked += [name for name in folders if (top / name).is_file()]
     if blocked:
         raise DrumError(f"--output {output} has {blocked[0]} of another kind; remove it first")
-    overwritten = [str(name) for name in files if (top / name).exists()]
+    overwritten = [str(name) for name in files if os.path.lexists(top / name)]
     for name in folders:
         (top / name).mkdir(parents=True, exist_ok=True)
     for name in files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,11 @@ from datarobot_drum.exceptions import DrumSerializationError
 
 class Task(RegressionEstimatorInterface):
     """A task of this module, so that it can be pickled."""
+
+    weights: Any
+    big: Any
+    small: Any
+    good: Any
 
     def fit(self, X, y, **kwargs):
         """Learn nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from datarobot_drum import custom_task_interfaces as interfaces
@@ -11,8 +13,11 @@ from datarobot_drum.custom_task_interfaces.secret_types import (
     texts_of,
 )
 
-GCP = {"credential_type": "gcp", "gcp_key": {"type": "service_account", "private_key": "k3y"}}
-OBJECTS = [
+GCP: dict[str, Any] = {
+    "credential_type": "gcp",
+    "gcp_key": {"type": "service_account", "private_key": "k3y"},
+}
+OBJECTS: list[dict[str, Any]] = [
     {"credential_type": "basic", "username": "u", "password": "p"},
     {"credential_type": "oauth", "token": "t", "refresh_token": "r"},
     {"credential_type": "s3", "aws_access_key_id": "a", "aws_secret_access_key": None},

@@ -54,21 +54,6 @@ def test_usage_error_is_2_and_help_is_0(capsys):
     assert main([]) == 1
 
 
-@pytest.mark.parametrize("command", ["fit"])
-def test_command_of_a_later_version_says_so_in_one_line(command, tmp_path, capsys):
-    (tmp_path / "data.csv").touch()
-    line = [command, "-cd", str(tmp_path), "--input", str(tmp_path / "data.csv")]
-    assert main(line) == 1
-    told = capsys.readouterr()
-    assert f"ERROR drum:  `drum {command}` is not available in this version" in told.err
-    assert (told.out, told.err.count("\n")) == ("", 1)
-
-
-def test_push_is_of_a_later_version(tmp_path, capsys):
-    assert main(["push", "-cd", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.count("is not available in this version") == 1
-
-
 def test_options_that_conflict_are_told_on_stdout(score, capsys):
     assert score("pass", "--skip-deps-install") == 1
     told = capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_provided_secrets_are_there_for_tasks_and_masked(monkeypatch):
     monkeypatch.setenv("P_KEY", token("sup3rs3cret"))
     try:
         provide_user_secrets(None, "P")
-        found = CustomTaskInterface().secrets["KEY"]
+        found: Any = CustomTaskInterface().secrets["KEY"]
         withdraw_user_secrets()
         sys.stdout.write(f"{found.api_token} {CustomTaskInterface().secrets}\n")
     finally:

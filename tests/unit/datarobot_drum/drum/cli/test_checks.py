@@ -181,3 +181,12 @@ def test_lazy_loading_file_is_checked_before_its_extra(
             args_of("score", "--lazy-loading-file", str(folder / "lazy.yaml"))
         )
     assert message in str(error.value)
+
+
+def test_loose_metadata_are_refused_on_request(tmp_path):
+    text = "name: n\ntype: training\ntargetType: regression\ncolour: red\n"
+    (tmp_path / "model-metadata.yaml").write_text(text)
+    line = ["score", "-cd", str(tmp_path), "--input", str(tmp_path / "model-metadata.yaml")]
+    checks.check_options(parse(line, {}), {})
+    with pytest.raises(DrumError, match="unknown key 'colour'"):
+        checks.check_options(parse([*line, "--strict-metadata"], {}), {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import types
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -53,7 +54,7 @@ class FakeImage:
 
 @pytest.mark.parametrize(("error", "name"), [(None, "IMG"), (OSError("no image"), "CAT")])
 def test_pillow_decides_what_an_image_is(monkeypatch, error, name):
-    module = types.ModuleType("PIL.Image")
+    module: Any = types.ModuleType("PIL.Image")
     fake = FakeImage(error)
     module.open, module.DecompressionBombError = fake.open, fake.DecompressionBombError
     monkeypatch.setitem(sys.modules, "PIL", types.ModuleType("PIL"))

@@ -270,7 +270,7 @@ def test_interrupted_check_leaves_no_process(write_code, run, out, tmp_path):
     assert names(out) == []
 
 
-def test_model_folder_may_be_read_only_and_output_below_it(write_code, run, code_dir):
+def test_output_may_be_below_the_model_folder(write_code, run, code_dir):
     write_code(MEAN)
     (code_dir / "out").mkdir()
     run(output=str(code_dir / "out"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import types
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import DrumError, InvalidOutput
 from datarobot_drum.drum.exceptions import DrumSerializationError
 from datarobot_drum.drum.model_folder import Target
+from datarobot_drum.drum.training import trainers
 from datarobot_drum.drum.training.trainers import R_MODULE, FitArguments, find_trainer
 
 X = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
@@ -154,12 +156,20 @@ def r_code(code_dir):
 
 def test_r_is_trained_by_its_module(r_code, monkeypatch):
     calls = []
-    module = types.ModuleType(R_MODULE)
+    module: Any = types.ModuleType(R_MODULE)
     module.fit = lambda **kwargs: calls.append(kwargs)
     monkeypatch.setitem(sys.modules, R_MODULE, module)
     arguments = FitArguments(X, None, "out", None, None, {})
     find_trainer(r_code, Target(TargetType.ANOMALY))(arguments)
     assert calls == [{"code_dir": r_code, **arguments.keywords()}]
+
+
+def test_r_module_that_lacks_a_library_says_which(r_code, tmp_path, monkeypatch):
+    (tmp_path / "broken_r_fit.py").write_text("import no_such_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(trainers, "R_MODULE", "broken_r_fit")
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        find_trainer(r_code, Target(TargetType.ANOMALY))
 
 
 def test_r_without_its_module_is_refused(r_code, monkeypatch):
