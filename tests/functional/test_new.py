@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -206,13 +207,14 @@ def test_image_starts_a_server_from_its_environment(image, created, free_port, h
 def wait_until_alive(process: subprocess.Popen[bytes], port: int) -> None:
     import httpx
 
-    while process.poll() is None:
+    deadline = time.monotonic() + 90
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success:
                 return
         except httpx.TransportError:
-            continue
-    pytest.fail(f"the server ended with {process.returncode}")
+            time.sleep(0.1)
+    pytest.fail(f"not ready; exit code {process.poll()}")
 
 
 def test_languages_have_templates():

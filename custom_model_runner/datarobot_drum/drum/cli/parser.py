@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datarobot_drum import __version__
+from datarobot_drum.drum.cli import completion
 from datarobot_drum.drum.cli.argument import SECTIONS, Argument
 from datarobot_drum.drum.cli.arguments import arguments_of
 from datarobot_drum.drum.cli.environment import stand_in, stand_ins
@@ -98,10 +99,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> argp
     """
     environ = os.environ if environ is None else environ
     parser, commands = build_parser(environ)
-    if "_ARGCOMPLETE" in os.environ:
-        import argcomplete
-
-        argcomplete.autocomplete(parser)
+    if completion.VARIABLE in os.environ:
+        completion.complete(parser)
     given = vars(parser.parse_args(argv))
     command = _command(parser, commands, given)
     subparser, arguments = commands[command], arguments_of(command)
