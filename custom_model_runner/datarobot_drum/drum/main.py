@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "fit": "datarobot_drum.drum.cli.fit",
         "validation": "datarobot_drum.drum.cli.validation",
         "perf-test": "datarobot_drum.drum.cli.perf_test",
-        "new": "datarobot_drum.drum.cli.later",
+        "new": "datarobot_drum.drum.cli.new",
         "push": "datarobot_drum.drum.cli.push",
     }
 )

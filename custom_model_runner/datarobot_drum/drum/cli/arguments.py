@@ -99,6 +99,20 @@ _MODEL = (
     ),
     Argument(
         "model",
+        ("--target-type",),
+        "N",
+        "make code that runs, for this target type; default: all hooks, commented out",
+        {"choices": TARGET_TYPES, "metavar": "TYPE"},
+    ),
+    Argument(
+        "model",
+        ("--framework",),
+        "N",
+        "framework of the models, by the name of its extra; default: scikit-learn alone",
+        named("NAME"),
+    ),
+    Argument(
+        "model",
         ("--runtime-params-file",),
         "SPVW",
         "YAML file with values of the runtime parameters",

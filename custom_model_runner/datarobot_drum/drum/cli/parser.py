@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from datarobot_drum import __version__
+from datarobot_drum.drum.cli import completion
 from datarobot_drum.drum.cli.argument import SECTIONS, Argument
 from datarobot_drum.drum.cli.arguments import arguments_of
 from datarobot_drum.drum.cli.environment import stand_in, stand_ins
@@ -54,6 +55,26 @@ examples:
   drum fit -cd model --input x.mtx --sparse-column-file x.columns --target-csv y.csv \\
       --target-type multiclass --output trained --verbose --enable-fit-metadata
 """,
+        "perf-test": """\
+examples:
+  drum perf-test --code-dir model --input data.csv --target-type regression
+  drum perf-test -cd model --input data.csv --target-type regression -s 100 -i 20 --in-server
+  drum perf-test -cd model --input data.csv --target-type regression \\
+      --server-type gunicorn,fastapi --rate 10,20 --duration 2 --html report.html --json report.json
+  drum perf-test -cd model --input data.csv --target-type regression --concurrency 8 --duration 2
+""",
+        "validation": """\
+examples:
+  drum validation --code-dir model --input data.csv --target-type regression
+  drum validation -cd model --input data.csv --target-type regression --timeout 60 \\
+      --keep-files --output checks.json
+""",
+        "new": """\
+examples:
+  drum new model --code-dir hooks --language python
+  drum new model --code-dir flats --language python --target-type regression
+  drum new env --code-dir image
+""",
         "server": """\
 examples:
   drum server --code-dir model --target-type regression --address localhost:8080
@@ -74,6 +95,9 @@ examples:
 #: `drum new` itself accepts these too, before the word `model`.
 _NEW_OPTIONS = frozenset({"verbose", "logging_level"})
 
+#: What `drum new env` accepts; `drum new model` takes all but `framework`.
+_ENV_OPTIONS = _NEW_OPTIONS | {"code_dir", "framework", "show_stacktrace"}
+
 #: Commands whose arguments have no stand-ins.
 _WITHOUT_STAND_INS = frozenset({"new"})
 
@@ -85,14 +109,12 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> argp
 
     Ends the process as argparse does: 0 after help, 1 without a subcommand, 2 on wrong usage.
     Besides the options the result has `command`, `from_environment` (names of the options that
-    a variable filled) and `format_help`.
+    a variable filled), `format_help`, and `command_line` (the words themselves).
     """
     environ = os.environ if environ is None else environ
     parser, commands = build_parser(environ)
-    if "_ARGCOMPLETE" in os.environ:
-        import argcomplete
-
-        argcomplete.autocomplete(parser)
+    if completion.VARIABLE in os.environ:
+        completion.complete(parser)
     given = vars(parser.parse_args(argv))
     command = _command(parser, commands, given)
     subparser, arguments = commands[command], arguments_of(command)
@@ -106,6 +128,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> argp
     _fill_defaults(namespace, arguments)
     namespace.from_environment = frozenset(words)
     namespace.format_help = subparser.format_help
+    namespace.command_line = tuple(argv)
     return namespace
 
 
@@ -132,17 +155,30 @@ def _add_command(subparsers: Any, name: str, environ: Mapping[str, str]) -> argp
     options = [argument for argument in arguments_of(name) if argument.dest in _NEW_OPTIONS]
     _add_arguments(parser, name, options, {})
     kinds = parser.add_subparsers(dest="kind", title="what to create", metavar="KIND")
-    model = _new_parser(kinds, "model", "a folder with hooks to fill in")
-    _add_arguments(model, name, arguments_of(name), {})
+    for kind, (summary, accepts) in _NEW_KINDS.items():
+        kind_parser = _new_parser(kinds, kind, summary, EXAMPLES[name])
+        accepted = [argument for argument in arguments_of(name) if accepts(argument.dest)]
+        _add_arguments(kind_parser, name, accepted, {})
     return parser
 
 
-def _new_parser(subparsers: Any, name: str, summary: str) -> argparse.ArgumentParser:
+#: What `drum new` can create: the sentence of its help, and which options it takes.
+_NEW_KINDS: Mapping[str, tuple[str, Callable[[str], bool]]] = MappingProxyType(
+    {
+        "model": ("a folder with hooks to fill in", lambda dest: dest != "framework"),
+        "env": ("the folder of an image that serves model folders", _ENV_OPTIONS.__contains__),
+    }
+)
+
+
+def _new_parser(
+    subparsers: Any, name: str, summary: str, examples: str | None = None
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=EXAMPLES.get(name),
+        epilog=examples or EXAMPLES.get(name),
         argument_default=argparse.SUPPRESS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -48,11 +48,12 @@ def test_command_line_without_a_command_shows_help_and_fails(argv, capsys):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_tells_every_option_of_the_command(command, capsys):
-    argv = [command, "model", "--help"] if command == "new" else [command, "--help"]
-    with pytest.raises(SystemExit) as stop:
-        parse(argv, {})
+    lines = [["model"], ["env"]] if command == "new" else [[]]
+    for words in lines:
+        with pytest.raises(SystemExit) as stop:
+            parse([command, *words, "--help"], {})
+        assert stop.value.code == 0
     told = capsys.readouterr().out
-    assert stop.value.code == 0
     assert [a.flags for a in arguments_of(command) if a.flags[-1] not in told] == []
 
 
