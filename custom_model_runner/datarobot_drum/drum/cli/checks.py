@@ -81,7 +81,6 @@ def _option(dest: str) -> str:
 
 
 _MISSING_PARTS = {
-    "docker": "running in a container",
     "gpu_predictor": "a GPU predictor",
 }
 _EXTRAS = {

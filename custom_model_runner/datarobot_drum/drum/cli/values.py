@@ -9,7 +9,12 @@ import os
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-DEFAULT_PORT = 5000
+
+class PortOfDefault(int):
+    """A port that nobody named; a container cannot publish it unasked."""
+
+
+DEFAULT_PORT = PortOfDefault(5000)
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - what `--address :8080` asks for
 
 TOO_FEW_LABELS = "Multiclass classification requires at least 2 labels."
