@@ -64,10 +64,20 @@ def test_command_of_a_later_version_says_so_in_one_line(command, tmp_path, capsy
     assert (told.out, told.err.count("\n")) == ("", 1)
 
 
-def test_push_and_new_are_of_a_later_version(tmp_path, capsys):
-    assert main(["push", "-cd", str(tmp_path)]) == 1
+def test_new_is_of_a_later_version(tmp_path, capsys):
     assert main(["new", "model", "-cd", str(tmp_path / "n"), "--language", "python"]) == 1
-    assert capsys.readouterr().err.count("is not available in this version") == 2
+    assert "is not available in this version" in capsys.readouterr().err
+
+
+def test_push_without_metadata_is_refused(tmp_path, capsys):
+    assert main(["push", "-cd", str(tmp_path)]) == 1
+    assert "Target type is missing" in capsys.readouterr().err
+
+
+def test_docker_runs_the_command_in_a_container(score, capsys, monkeypatch):
+    monkeypatch.setenv("DRUM_CONTAINER_ENGINE", "no-such-engine")
+    assert score("pass", "--docker", "image") == 1
+    assert "there is no program no-such-engine" in capsys.readouterr().err
 
 
 def test_options_that_conflict_are_told_on_stdout(score, capsys):
