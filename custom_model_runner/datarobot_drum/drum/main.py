@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 #: Commands whose exit code 0 says that a result is there, so that model code must not choose it.
 _WITH_RESULT = frozenset({"score", "fit"})
+#: What runs a command when `--docker` is given; `push` uploads from here.
+CONTAINER = "datarobot_drum.drum.cli.container"
 
 FAILED = 1
 INTERRUPTED = 130
@@ -62,7 +64,8 @@ def _run(args: Namespace) -> int:
     from datarobot_drum.drum.cli import checks
 
     checks.check_options(args, os.environ)
-    command = importlib.import_module(COMMANDS[args.command])
+    in_container = getattr(args, "docker", None) and args.command != "push"
+    command = importlib.import_module(CONTAINER if in_container else COMMANDS[args.command])
     checks.refuse_missing_parts(args)
     code: int = command.run(args)
     return code

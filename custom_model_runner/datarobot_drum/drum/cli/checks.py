@@ -64,11 +64,6 @@ def refuse_missing_parts(args: Namespace) -> None:
         from datarobot_drum.drum.platform_services.lazy_loading import check_file
 
         check_file(path)
-    for dest, part in _MISSING_PARTS.items():
-        if getattr(args, dest, None):
-            raise DrumError(
-                f"{_option(dest)}: {part} is not available in this version; leave it out"
-            )
     if getattr(args, "docker", None):
         return  # the image has its own extras
     for dest, extra in _EXTRAS.items():
@@ -84,9 +79,6 @@ def _option(dest: str) -> str:
     return f"--{dest.replace('_', '-')}"
 
 
-_MISSING_PARTS = {
-    "docker": "running in a container",
-}
 _EXTRAS = {
     "monitor": MLOPS,
     "monitor_embedded": MLOPS,

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import IO
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 #: prctl's request for a signal when the parent dies (linux/prctl.h)
@@ -25,8 +26,12 @@ class Interrupted(Exception):  # it is not an error
         self.code = code
 
 
-def run_child(command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-    """Run a program on this one's stdout and stderr, without stdin; its exit code.
+def run_child(
+    command: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    stdout: IO[str] | None = None,
+) -> int:
+    """Run a program on this one's stdout (or another) and stderr, without stdin; its exit code.
 
     SIGINT and SIGTERM are passed on to it, the second time as SIGKILL; then Interrupted is raised
     when it has ended. It has a session of its own, so that a terminal's Ctrl+C comes once.
@@ -35,6 +40,7 @@ def run_child(command: Sequence[str], environ: Mapping[str, str] | None = None) 
         command,
         env=environ,
         stdin=subprocess.DEVNULL,
+        stdout=stdout,
         start_new_session=True,
         preexec_fn=_dies_with(os.getpid()),
     )

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from datarobot_drum.drum.enum import ServerType
 
-DEFAULT_PORT = 5000
+
+class PortOfDefault(int):
+    """A port that nobody named; a container cannot publish it unasked."""
+
+
+DEFAULT_PORT = PortOfDefault(5000)
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - what `--address :8080` asks for
 
 #: What one process can do as a client; beyond it, start several commands with --url.

@@ -105,8 +105,6 @@ def read_downloads(text: str, code_dir: str, environ: Mapping[str, str]) -> list
     try:
         files, repositories = _files(content), _repositories(content)
         return list(_joined(files, repositories, code_dir, environ))
-    except StartupError:
-        raise
     except DrumError as error:
         raise StartupError(str(error)) from None
 

@@ -267,6 +267,9 @@ class Settings(BaseModel):
     ] = None
     """Which model files to fetch at the start, as JSON."""
 
+    container_engine: Annotated[str | None, FromParam("DRUM_CONTAINER_ENGINE")] = None
+    """Program that `--docker` calls, such as `podman`; without it docker, else podman."""
+
     check_row_count: Annotated[bool, FromParam("DRUM_CHECK_ROW_COUNT")] = True
     """Refuse predictions that have not one row for each row of the input."""
 

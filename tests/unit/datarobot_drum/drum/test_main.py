@@ -54,6 +54,17 @@ def test_usage_error_is_2_and_help_is_0(capsys):
     assert main([]) == 1
 
 
+def test_push_without_metadata_is_refused(tmp_path, capsys):
+    assert main(["push", "-cd", str(tmp_path)]) == 1
+    assert "Target type is missing" in capsys.readouterr().err
+
+
+def test_docker_runs_the_command_in_a_container(score, capsys, monkeypatch):
+    monkeypatch.setenv("DRUM_CONTAINER_ENGINE", "no-such-engine")
+    assert score("pass", "--docker", "image") == 1
+    assert "there is no program no-such-engine" in capsys.readouterr().err
+
+
 def test_options_that_conflict_are_told_on_stdout(score, capsys):
     assert score("pass", "--skip-deps-install") == 1
     told = capsys.readouterr()

@@ -104,7 +104,7 @@ def test_broken_metadata_is_left_to_the_loading_of_the_model(args_of, folder):
     assert checks.declared_target_type(args_of("score")) is None
 
 
-@pytest.mark.parametrize("words", ["--docker image", "--gpu-predictor triton"])
+@pytest.mark.parametrize("words", ["--gpu-predictor triton"])
 def test_part_that_is_not_available_ends_the_command(words, args_of):
     with pytest.raises(DrumError, match="is not available in this version; leave it out"):
         checks.refuse_missing_parts(args_of("score", *words.split()))
@@ -141,6 +141,11 @@ def test_service_without_its_extra_ends_the_command_with_the_line_to_install_it(
         checks.refuse_missing_parts(args_of("score", option))
     assert str(error.value).startswith(f"{option}: ")
     assert f"pip install 'opendrum[{extra}]'" in str(error.value)
+
+
+def test_image_has_its_own_extras(args_of, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datarobot_mlops", None)
+    checks.refuse_missing_parts(args_of("score", "--monitor", "--docker", "image"))
 
 
 @pytest.mark.parametrize("option", EXTRAS)

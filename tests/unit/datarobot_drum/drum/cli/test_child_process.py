@@ -61,12 +61,13 @@ def test_child_gets_the_environment_that_is_told():
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 7), (signal.SIGINT, 8)])
 def test_signal_is_passed_on(number: int, code: int, tmp_path: Path):
+    before = signal.getsignal(number)
     sender = signals(tmp_path / "runs", number)
     with pytest.raises(Interrupted) as interrupted:
         run_child(child(tmp_path / "runs"))
     sender.join()
     assert (interrupted.value.number, interrupted.value.code) == (number, code)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(number) is before
 
 
 def test_second_signal_kills_a_child_that_does_not_end(tmp_path: Path):

@@ -14,7 +14,7 @@ from tests.stand_ins.s3 import KEY_ID, Store, crc32, object_store, sha256
 
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.platform_services.lazy_loading import read_downloads
-from datarobot_drum.drum.platform_services.s3 import fetch
+from datarobot_drum.drum.platform_services.s3 import _verify, fetch
 
 SECRET = {
     "credentialType": "s3",
@@ -157,6 +157,12 @@ def test_wrong_size_ends_the_start(store: Store, tmp_path: Path):
     with pytest.raises(StartupError, match="3 bytes"):
         fetch_files(data_for(store, {"a": "a"}), str(tmp_path))
     assert "a" not in names(tmp_path)
+
+
+def test_file_of_another_size_is_refused(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"four")
+    with pytest.raises(StartupError, match="a has 5 bytes, 4 were received"):
+        _verify(tmp_path / "a", "a", {"ContentLength": 5})
 
 
 def test_missing_object_ends_the_start_and_others_stay_whole(store: Store, tmp_path: Path):
