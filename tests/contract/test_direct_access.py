@@ -63,7 +63,6 @@ def send(client: Client, method: str, path: str, **headers: str) -> Answer:
     return client.send(Request(method, path, plain(named)))
 
 
-
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
 def test_method_and_status_are_passed_on(client, inference_server, method):
     answer = send(client, method, "/directAccess/error")
@@ -254,9 +253,7 @@ def test_unreachable_server_is_502_and_no_host_is_told(start, free_port):
     client = start(OPENAI_PORT=str(free_port))
     answer = send(client, "GET", "/nim/x")
     assert answer.status == 502
-    assert answer.json() == {
-        "message": "ERROR: the NIM server cannot be reached; try again later"
-    }
+    assert answer.json() == {"message": "ERROR: the NIM server cannot be reached; try again later"}
 
 
 def test_request_that_cannot_be_sent_is_400(client, front):
