@@ -18,7 +18,7 @@ from datarobot_drum.drum.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-from datarobot_drum.drum.predictors.upstream import UpstreamStream
+from datarobot_drum.drum.upstream import UpstreamStream
 from datarobot_drum.drum.root_predictors import chat, streams
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.multipart import FormReader, UploadedFile

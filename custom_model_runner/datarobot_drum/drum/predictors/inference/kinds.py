@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from datarobot_drum.drum.predictors.inference import commands
-from datarobot_drum.drum.predictors.upstream import Upstream
+from datarobot_drum.drum.upstream import Upstream
 from datarobot_drum.drum.settings import InferenceSettings
 
 MakeCommand = Callable[[str, InferenceSettings], commands.Command]

@@ -168,6 +168,7 @@ class ManagedServer:
         for thread in threads:
             thread.start()
         code = process.wait()
+        _close_stdin(process)
         for thread in threads:
             # something that the server left behind may hold its output open
             thread.join(GUARD_MARGIN)
@@ -212,6 +213,13 @@ class ManagedServer:
             notify = self._notify
         if notify is not None:
             notify(failure)
+
+
+def _close_stdin(process: subprocess.Popen[str]) -> None:
+    if process.stdin is not None:
+        # a program that ended at once has not read what it was told
+        with suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def _end(process: subprocess.Popen[str]) -> None:
