@@ -110,8 +110,8 @@ def errors_page() -> str:
         'The answer to an error is `{"message": "ERROR: ..."}` on every route. Exceptions:\n'
         '`{"error": ...}` for a chat body that is no JSON; `{"message": ...}` without the prefix\n'
         "for errors that a hook raises for its client (`CustomHTTPError`), for direct access that\n"
-        "the model does not offer and for an inference server that has crashed; an event with the error object of OpenAI in a stream\n"
-        "that has begun.\n\n"
+        "the model does not offer and for an inference server that has crashed; an event with the\n"
+        "error object of OpenAI in a stream that has begun.\n\n"
         "A command prints one line and ends with the exit code."
     )
     rows = [

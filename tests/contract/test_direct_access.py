@@ -10,7 +10,7 @@ import pytest
 from tests.contract.conftest import Serve
 from tests.contract.exchanges import PATIENCE, Answer, Request, eventually, plain
 from tests.contract.serving import Client, Served, post
-from tests.stand_ins.inference_server import InferenceServer, Received
+from tests.stand_ins.inference_server import InferenceServer
 
 NIM = Served("text_plain", "textgeneration", gpu_predictor="nim")
 Start = Callable[..., Client]

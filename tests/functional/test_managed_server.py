@@ -150,7 +150,8 @@ def test_server_ends_when_its_worker_is_killed(start, server_type):
 
 def test_one_of_several_workers_starts_the_server(start, code_dir):
     server = start("fastapi", "--max-workers", "2")
-    workers, pids = set(), set()
+    workers: set[int] = set()
+    pids: set[str] = set()
 
     def has_met_both() -> bool:
         # a connection of its own, or keep-alive would stay with one worker

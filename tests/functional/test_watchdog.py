@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 import pytest
@@ -68,7 +69,7 @@ def test_server_that_hangs_is_ended_with_all_it_has_started(server, tmp_path):
     os.kill(worker, signal.SIGSTOP)
     assert server.process.wait(60) != 3
     for pid in (worker, child, watchdog.pid):
-        wait_for(lambda pid=pid: not psutil.pid_exists(pid) or is_zombie(pid), f"end of {pid}")
+        wait_for(partial(is_zombie, pid), f"the end of {pid}")
     assert "the server is ended" in server.log
 
 

@@ -1,7 +1,7 @@
 """An inference server on loopback that speaks the real protocols: OpenAI's, NIM's and Triton's V2.
 
 What a chat is answered with is its last message; paths below `/echo` and so on are for direct
-access. It is used inside a test (`InferenceServer`), and as a program: `python FILE ... --port PORT`.
+access. It is used inside a test (`InferenceServer`), and as a program that is told a `--port`.
 """
 
 from __future__ import annotations
@@ -350,7 +350,8 @@ def main() -> None:
     """Serve until a signal comes, as a program that `drum` starts."""
     state = State()
     port = int(sys.argv[sys.argv.index("--port") + 1])
-    print(f"serving on {port}", os.environ.get("SAY", ""), flush=True)
+    sys.stdout.write(f"serving on {port}\n")
+    sys.stdout.flush()
     server = Server(port, state)
     state.health = (200, str(os.getpid()).encode())
     server.serve_forever()
