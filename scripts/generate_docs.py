@@ -12,7 +12,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
 from datarobot_drum.drum.model_folder.parameters import ALLOW_EMPTY_VARIABLE
 from datarobot_drum.drum.root_predictors.routes import ROUTES
-from datarobot_drum.drum.settings import setting_rows
+from datarobot_drum.drum.settings import SettingRow, inference_setting_rows, setting_rows
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by scripts/docs from the code; changes made here are lost. -->"
@@ -20,8 +20,12 @@ NOTE = "<!-- Written by scripts/docs from the code; changes made here are lost. 
 
 def page(title: str, intro: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """One Markdown page with one table."""
-    table = [_row(header), _row(["---"] * len(header)), *map(_row, rows)]
-    return "\n".join([f"# {title}", "", NOTE, "", intro, "", *table, ""])
+    return "\n".join([f"# {title}", "", NOTE, "", intro, "", *table(header, rows), ""])
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return [_row(header), _row(["---"] * len(header)), *map(_row, rows)]
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -43,12 +47,23 @@ def settings_page() -> str:
         f"Also read, as an environment variable only: `{ALLOW_EMPTY_VARIABLE}`; with `true`,\n"
         "runtime parameters with `allowEmpty: false` may stay without a value."
     )
-    rows = [
-        (code([r.parameter]), code(r.aliases), r.type, r.range, code(r.default.split()), r.doc)
-        for r in setting_rows()
-    ]
     header = ("Parameter", "Other names", "Type", "Range", "Default", "What it does")
-    return page("Settings", intro, header, rows)
+    servers = [
+        "## Inference servers",
+        "",
+        "Read where `--gpu-predictor` is given; see [Inference servers](../INFERENCE_SERVERS.md).",
+        "",
+        *table(header, map(_setting, inference_setting_rows())),
+        "",
+    ]
+    return page("Settings", intro, header, map(_setting, setting_rows())) + "\n".join(
+        ["", *servers]
+    )
+
+
+def _setting(row: SettingRow) -> tuple[str, ...]:
+    default = code(row.default.split())
+    return (code([row.parameter]), code(row.aliases), row.type, row.range, default, row.doc)
 
 
 def routes_page() -> str:
@@ -94,9 +109,9 @@ def errors_page() -> str:
     intro = (
         'The answer to an error is `{"message": "ERROR: ..."}` on every route. Exceptions:\n'
         '`{"error": ...}` for a chat body that is no JSON; `{"message": ...}` without the prefix\n'
-        "for errors that a hook raises for its client (`CustomHTTPError`) and for direct access\n"
-        "that the model does not offer; an event with the error object of OpenAI in a stream\n"
-        "that has begun.\n\n"
+        "for errors that a hook raises for its client (`CustomHTTPError`), for direct access that\n"
+        "the model does not offer and for an inference server that has crashed; an event with the\n"
+        "error object of OpenAI in a stream that has begun.\n\n"
         "A command prints one line and ends with the exit code."
     )
     rows = [

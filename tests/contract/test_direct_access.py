@@ -10,7 +10,7 @@ import pytest
 from tests.contract.conftest import Serve
 from tests.contract.exchanges import PATIENCE, Answer, Request, eventually, plain
 from tests.contract.serving import Client, Served, post
-from tests.stand_ins.inference_server import InferenceServer, Received
+from tests.stand_ins.inference_server import InferenceServer
 
 NIM = Served("text_plain", "textgeneration", gpu_predictor="nim")
 Start = Callable[..., Client]
@@ -61,7 +61,6 @@ def client(
 def send(client: Client, method: str, path: str, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.send(Request(method, path, plain(named)))
-
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
@@ -254,9 +253,7 @@ def test_unreachable_server_is_502_and_no_host_is_told(start, free_port):
     client = start(OPENAI_PORT=str(free_port))
     answer = send(client, "GET", "/nim/x")
     assert answer.status == 502
-    assert answer.json() == {
-        "message": "ERROR: the NIM server cannot be reached; try again later"
-    }
+    assert answer.json() == {"message": "ERROR: the NIM server cannot be reached; try again later"}
 
 
 def test_request_that_cannot_be_sent_is_400(client, front):

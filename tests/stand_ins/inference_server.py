@@ -1,7 +1,7 @@
 """An inference server on loopback that speaks the real protocols: OpenAI's, NIM's and Triton's V2.
 
 What a chat is answered with is its last message; paths below `/echo` and so on are for direct
-access. It is used inside a test (`InferenceServer`), and as a program: `python FILE PORT`.
+access. It is used inside a test (`InferenceServer`), and as a program that is told a `--port`.
 """
 
 from __future__ import annotations
@@ -175,7 +175,11 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, zipped, ("Content-Encoding", "gzip"), ("Content-Type", "text/plain"))
 
     def _hop(self) -> None:
-        own = (("Connection", "keep-alive, X-Secret"), ("X-Secret", "1"), ("Keep-Alive", "timeout=9"))
+        own = (
+            ("Connection", "keep-alive, X-Secret"),
+            ("X-Secret", "1"),
+            ("Keep-Alive", "timeout=9"),
+        )
         self._json({}, 200, *own, ("Proxy-Authenticate", "Basic"), ("X-Request-ID", "theirs"))
 
     def _empty(self) -> None:
@@ -312,7 +316,9 @@ class InferenceServer:
         self.state = State()
         self._server = Server(port, self.state)
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
 
     def __enter__(self) -> InferenceServer:
         self._thread.start()
@@ -343,8 +349,9 @@ class InferenceServer:
 def main() -> None:
     """Serve until a signal comes, as a program that `drum` starts."""
     state = State()
-    port = int(sys.argv[1])
-    print(f"serving on {port}", os.environ.get("SAY", ""), flush=True)
+    port = int(sys.argv[sys.argv.index("--port") + 1])
+    sys.stdout.write(f"serving on {port}\n")
+    sys.stdout.flush()
     server = Server(port, state)
     state.health = (200, str(os.getpid()).encode())
     server.serve_forever()

@@ -28,6 +28,9 @@ class Hook:
     targets: frozenset[TargetType] = STRUCTURED
 
 
+#: What hooks get where a NIM answers for the model: its address, and a client for it.
+INFERENCE_EXTRAS = ("base_url", "openai_client")
+
 INIT = Hook(
     "init", (), "Runs once, directly after `custom.py` is imported.", ("code_dir",), 0, ALL_TARGETS
 )
@@ -56,6 +59,7 @@ SCORE = Hook(
         "mimetype",
         "charset",
         "sparse_colnames",
+        *INFERENCE_EXTRAS,
     ),
 )
 POST_PROCESS = Hook(
@@ -65,7 +69,7 @@ SCORE_UNSTRUCTURED = Hook(
     "score_unstructured",
     ("model", "data"),
     "Answers data of any form: returns str, bytes or None, or a pair of that and a dict.",
-    ("query", "mimetype", "charset", "headers", "mlops"),
+    ("query", "mimetype", "charset", "headers", "mlops", *INFERENCE_EXTRAS),
     targets=frozenset({TargetType.UNSTRUCTURED, TargetType.TEXT_GENERATION}),
 )
 CHAT = Hook(

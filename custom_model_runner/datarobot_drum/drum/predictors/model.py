@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.model_folder import ModelMetadata, Target
     from datarobot_drum.drum.payloads import OutputRules, Payload, Predictions
     from datarobot_drum.drum.predictors.unstructured import UnstructuredReply
-    from datarobot_drum.drum.predictors.upstream import Upstream
+    from datarobot_drum.drum.upstream import Upstream
 
 #: what `/capabilities/` lists; the versions are always null, as in the reference
 TABLE_FORMATS: Mapping[str, None] = {"csv": None, "mtx": None}

@@ -23,7 +23,7 @@ from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.response_headers import FIXED_HEADERS, REQUEST_ID_HEADERS
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.predictors.upstream import Upstream
+    from datarobot_drum.drum.upstream import Upstream
 
 Pairs = list[tuple[bytes, bytes]]
 

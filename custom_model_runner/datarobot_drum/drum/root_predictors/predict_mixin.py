@@ -18,12 +18,12 @@ from datarobot_drum.drum.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-from datarobot_drum.drum.predictors.upstream import UpstreamStream
 from datarobot_drum.drum.root_predictors import chat, streams
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.multipart import FormReader, UploadedFile
 from datarobot_drum.drum.root_predictors.replies import EVENT_STREAM, JSON, Reply
 from datarobot_drum.drum.root_predictors.values import Headers, QueryParameters
+from datarobot_drum.drum.upstream import UpstreamStream
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.payloads import DeploymentConfig

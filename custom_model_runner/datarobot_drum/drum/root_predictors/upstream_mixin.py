@@ -15,7 +15,7 @@ from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Route
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.predictors.upstream import Upstream
+    from datarobot_drum.drum.upstream import Upstream
 
 #: Routes that tell the health of the inference server instead of this server's own.
 MIRRORS = frozenset({"ping", "health", "readyz"})

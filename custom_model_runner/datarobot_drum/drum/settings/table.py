@@ -286,6 +286,9 @@ class Settings(BaseModel):
     ] = 3
     """Unanswered requests in a row after which the watchdog ends the server."""
 
+    watchdog_host: Annotated[str | None, FromParam(None, env="TEST_URL_HOST")] = None
+    """Where the watchdog finds the server; without it the server's own address."""
+
     watchdog_period: Annotated[float, Field(gt=0, le=3600), FromParam("NIM_WATCHDOG_PERIOD")] = 10
     """Seconds between two requests of the watchdog."""
 

@@ -24,7 +24,10 @@ STATUSES = {
     "NotReady": 503,
     "Overloaded": 503,
     "DeadlineExceeded": 504,
+    "UpstreamError": 502,
+    "UpstreamTimeout": 504,
     "StartupError": 513,
+    "UpstreamCrashed": 513,
     "UsageError": 500,
     "OptionConflict": 500,
 }

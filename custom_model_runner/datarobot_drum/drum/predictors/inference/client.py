@@ -11,7 +11,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.errors import DrumError, UpstreamError, UpstreamTimeout
-from datarobot_drum.drum.predictors.upstream import Upstream, UpstreamStream
+from datarobot_drum.drum.upstream import Upstream, UpstreamStream
 
 if TYPE_CHECKING:
     import httpx

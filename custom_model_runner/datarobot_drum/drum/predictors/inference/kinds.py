@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from datarobot_drum.drum.predictors.inference import commands
-from datarobot_drum.drum.predictors.upstream import Upstream
 from datarobot_drum.drum.settings import InferenceSettings
+from datarobot_drum.drum.upstream import Upstream
 
 MakeCommand = Callable[[str, InferenceSettings], commands.Command]
 

@@ -23,8 +23,8 @@ from datarobot_drum.drum.predictors.inference.managed import ManagedServer, Rest
 from datarobot_drum.drum.predictors.inference.openai_model import OpenAIModel
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.predictors.request import LoadRequest
-from datarobot_drum.drum.predictors.upstream import Upstream
 from datarobot_drum.drum.settings import InferenceSettings
+from datarobot_drum.drum.upstream import Upstream
 
 logger = logging.getLogger("drum.inference")
 

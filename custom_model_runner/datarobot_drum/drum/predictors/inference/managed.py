@@ -18,6 +18,8 @@ from datarobot_drum.drum import guard
 from datarobot_drum.drum.errors import StartupError, UpstreamCrashed
 
 logger = logging.getLogger("drum.inference")
+#: What inference servers say themselves; shown at any --logging-level, as they show it.
+output = logging.getLogger("drum.inference.output")
 
 #: Seconds between two tries to become the worker that owns the server.
 OWNER_PERIOD = 0.5
@@ -87,6 +89,7 @@ class ManagedServer:
 
     def start(self) -> None:
         """Own the server, or wait until its owner is gone; returns at once."""
+        output.setLevel(logging.INFO)
         self._thread.start()
 
     def when_failed(self, notify: Callable[[StartupError], None]) -> None:
@@ -158,11 +161,17 @@ class ManagedServer:
                 return None
             process = self._process = self._spawn()
         logger.info("started the %s server, guarded by process %d", self._name, process.pid)
-        waiter = threading.Thread(target=self._tell_when_ready, args=(process,), daemon=True)
-        waiter.start()
-        self._log_output(process)
+        threads = [
+            threading.Thread(target=work, args=(process,), daemon=True)
+            for work in (self._log_output, self._tell_when_ready)
+        ]
+        for thread in threads:
+            thread.start()
         code = process.wait()
-        waiter.join()
+        _close_stdin(process)
+        for thread in threads:
+            # something that the server left behind may hold its output open
+            thread.join(GUARD_MARGIN)
         return None if self._stopping.is_set() else code
 
     def _spawn(self) -> subprocess.Popen[str]:
@@ -187,7 +196,7 @@ class ManagedServer:
         assert process.stdout is not None  # noqa: S101  # it is a pipe
         with process.stdout as lines:
             for line in lines:
-                logger.info("%s: %s", self._name, line.rstrip())
+                output.info("%s: %s", self._name, line.rstrip())
 
     def _tell_when_ready(self, process: subprocess.Popen[str]) -> None:
         while process.poll() is None and not self._stopping.is_set():
@@ -204,6 +213,13 @@ class ManagedServer:
             notify = self._notify
         if notify is not None:
             notify(failure)
+
+
+def _close_stdin(process: subprocess.Popen[str]) -> None:
+    if process.stdin is not None:
+        # a program that ended at once has not read what it was told
+        with suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -31,9 +31,9 @@ from datarobot_drum.drum.predictors.inference.client import EventStream, Upstrea
 from datarobot_drum.drum.predictors.inference.managed import ManagedServer
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.predictors.unstructured import UnstructuredReply
-from datarobot_drum.drum.predictors.upstream import Upstream
 from datarobot_drum.drum.settings import InferenceSettings
 from datarobot_drum.drum.settings.inference import DEPLOYED_LLM
+from datarobot_drum.drum.upstream import Upstream
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from datarobot_drum.drum.predictors.inference.client import UpstreamClient
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.predictors.request import LoadRequest
 from datarobot_drum.drum.predictors.unstructured import UnstructuredReply
-from datarobot_drum.drum.predictors.upstream import Upstream
 from datarobot_drum.drum.settings import InferenceSettings
+from datarobot_drum.drum.upstream import Upstream
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.model_folder import ModelMetadata, Target

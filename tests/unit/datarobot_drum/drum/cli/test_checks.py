@@ -104,24 +104,28 @@ def test_broken_metadata_is_left_to_the_loading_of_the_model(args_of, folder):
     assert checks.declared_target_type(args_of("score")) is None
 
 
-@pytest.mark.parametrize("words", ["--gpu-predictor triton"])
-def test_part_that_is_not_available_ends_the_command(words, args_of):
-    with pytest.raises(DrumError, match="is not available in this version; leave it out"):
-        checks.refuse_missing_parts(args_of("score", *words.split()))
+@pytest.mark.parametrize("name", ["vllm", "nim"])
+def test_gpu_predictor_without_its_client_ends_the_command(name, args_of, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    args = args_of("score", "--gpu-predictor", name)
+    with pytest.raises(DrumError, match=r"OpenAI Python SDK is not installed.*opendrum\[openai\]"):
+        checks.check_options(args, {})
 
 
-@pytest.mark.parametrize("installed", [True, False])
-def test_gpu_predictor_without_its_client_names_that_first(installed, args_of, monkeypatch):
+def test_gpu_predictor_without_its_client_is_told_by_the_error_server(args_of, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    words = ("--gpu-predictor", "nim", "--with-error-server")
+    checks.check_options(args_of("server", *words), {})
+
+
+@pytest.mark.parametrize("name", ["vllm", "triton"])
+def test_gpu_predictor_with_its_client_is_allowed(name, args_of, monkeypatch):
     client = ModuleType("openai")
     client.__spec__ = ModuleSpec("openai", None)
-    monkeypatch.setitem(sys.modules, "openai", client if installed else None)
-    args = args_of("score", "--gpu-predictor", "vllm")
-    expected = (
-        "a GPU predictor is not available" if installed else "OpenAI Python SDK is not installed"
-    )
-    with pytest.raises(DrumError, match=expected):
-        checks.check_options(args, {})
-        checks.refuse_missing_parts(args)
+    monkeypatch.setitem(sys.modules, "openai", client if name == "vllm" else None)
+    args = args_of("score", "--gpu-predictor", name)
+    checks.check_options(args, {})
+    checks.refuse_missing_parts(args)
 
 
 EXTRAS = {

@@ -37,7 +37,9 @@ def transform(data, model):
 def score_unstructured(model, data, query, **kwargs):
     return data.upper(), {"mimetype": "text/x", "charset": kwargs["charset"]}
 """
-PARAMETERS = "runtimeParameterDefinitions:\n  - {fieldName: TAIL, type: string, defaultValue: '!'}\n"
+PARAMETERS = (
+    "runtimeParameterDefinitions:\n  - {fieldName: TAIL, type: string, defaultValue: '!'}\n"
+)
 METADATA = f"name: m\ntype: inference\ntargetType: textgeneration\n{PARAMETERS}"
 
 Folder = Callable[..., Path]

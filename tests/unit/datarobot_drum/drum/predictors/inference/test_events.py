@@ -1,0 +1,48 @@
+"""Status events of a deployment: sent where they are wanted, and never in the way."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from datarobot_drum.drum.predictors.inference import events
+from datarobot_drum.drum.settings import InferenceSettings
+
+PLATFORM = {"DATAROBOT_API_TOKEN": "secret", "MLOPS_DEPLOYMENT_ID": "d1"}
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_platform_is_told_the_stage(inference_server):
+    endpoint = f"http://127.0.0.1:{inference_server.port}/api/v2/"
+    report = events.reporter(InferenceSettings.load({"DATAROBOT_ENDPOINT": endpoint, **PLATFORM}))
+    report(2)
+    wait_for(lambda: inference_server.state.received)
+    received = inference_server.last
+    assert (received.method, received.target) == ("POST", "/api/v2/remoteEvents/")
+    assert received.header("Authorization") == ["Bearer secret"]
+    told = received.json()
+    assert (told["title"], told["deploymentId"]) == ("Deployment stage 2 out of 3", "d1")
+
+
+def test_platform_that_does_not_listen_is_only_logged(free_port, caplog):
+    endpoint = f"http://127.0.0.1:{free_port}"
+    report = events.reporter(InferenceSettings.load({"DATAROBOT_ENDPOINT": endpoint, **PLATFORM}))
+    report(1)
+    wait_for(lambda: "cannot report the stage of the deployment: ConnectError" in caplog.text)
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("missing", ["DATAROBOT_ENDPOINT", *PLATFORM])
+def test_nothing_is_sent_unless_everything_is_set(missing, inference_server):
+    place = {"DATAROBOT_ENDPOINT": f"http://127.0.0.1:{inference_server.port}"}
+    environ = {name: value for name, value in {**place, **PLATFORM}.items() if name != missing}
+    events.reporter(InferenceSettings.load(environ))(1)
+    time.sleep(0.1)
+    assert inference_server.state.received == []
