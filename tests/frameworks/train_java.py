@@ -122,7 +122,7 @@ def pmml(function: str, columns: Any, target: dict[str, list[str]]) -> Xml.Eleme
     return root
 
 
-def add_table(root: Xml.Element, intercept: float, weights: Any, columns: Any, **more: str) -> None:
+def add_table(root: Xml.Element, intercept: float, weights: Any, columns: Any, **more: Any) -> None:
     """The weights of a linear function."""
     model = root.find("RegressionModel")
     assert model is not None
