@@ -31,7 +31,7 @@ def with_h2o(fit: Callable[[h2o.H2OFrame], Any], data: training.Data, save: str,
         table = data.table.assign(number=data.number, flag=flag, label=labels)
         frame = h2o.H2OFrame(table, column_types={"flag": "enum", "label": "enum"})
         model = fit(frame)
-        getattr(model, save)(str(folder))
+        getattr(model, save)(str(folder), get_genmodel_jar=False)
         with tempfile.NamedTemporaryFile(suffix=".csv") as file:
             h2o.export_file(model.predict(frame), file.name, force=True)
             answer = pd.read_csv(file.name)
@@ -72,9 +72,7 @@ def pojo_multiclass(folder: Path, data: training.Data) -> pd.DataFrame:
         model.train(x=list(data.table.columns), y="label", training_frame=frame)
         return model
 
-    answer = with_h2o(fit, data, "download_pojo", folder)
-    (folder / "h2o-genmodel.jar").unlink()
-    return answer
+    return with_h2o(fit, data, "download_pojo", folder)
 
 
 def pmml_regression(folder: Path, data: training.Data) -> pd.DataFrame:
