@@ -7,6 +7,16 @@ from dataclasses import dataclass
 BINARY = ("--positive-class-label", "yes", "--negative-class-label", "no")
 MULTICLASS = ("--class-labels", "a", "b", "c")
 
+#: the environments of the example folders that need one
+TEMPLATE_ENVIRONMENTS = {
+    "python3_catboost": "trees",
+    "python3_keras": "keras",
+    "python3_lightgbm": "trees",
+    "python3_onnx": "onnx",
+    "python3_pytorch": "torch",
+    "python3_xgboost": "trees",
+}
+
 
 @dataclass(frozen=True)
 class Case:
