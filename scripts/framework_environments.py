@@ -80,7 +80,9 @@ def installers(python: Path, environment: Environment) -> Iterator[list[str]]:
     uv = shutil.which("uv")
     index = ["--extra-index-url", environment.extra_index] if environment.extra_index else []
     if uv:
-        command = [uv, "pip", "install", "--python", str(python), *find_links()]
+        # compiled now: where PYTHONDONTWRITEBYTECODE is set each start would compile it all anew
+        command = [uv, "pip", "install", "--compile-bytecode", "--python", str(python)]
+        command += find_links()
         yield command
         if index:
             yield [*command, *index, "--index-strategy", "unsafe-best-match"]

@@ -25,6 +25,7 @@ from tests.frameworks.environments import running_environment
 sys.dont_write_bytecode = True
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "model_templates"
+NOT_IN_VERSION_CONTROL = shutil.ignore_patterns("*.pkl", "model.*", "__pycache__")
 DRUM = (sys.executable, "-m", "datarobot_drum.drum.entry_point")
 
 StartServer = Callable[..., "RunningServer"]
@@ -241,7 +242,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 def copy_template(name: str, folder: Path) -> Path:
     """Copy an example folder as it is in version control, and run its make_artifact.py."""
-    shutil.copytree(TEMPLATES / name, folder, ignore=shutil.ignore_patterns("*.pkl", "__pycache__"))
+    shutil.copytree(TEMPLATES / name, folder, ignore=NOT_IN_VERSION_CONTROL)
     script = folder / "make_artifact.py"
     if script.exists():
         subprocess.run([sys.executable, str(script)], check=True, timeout=120)

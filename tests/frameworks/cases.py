@@ -7,6 +7,16 @@ from dataclasses import dataclass
 BINARY = ("--positive-class-label", "yes", "--negative-class-label", "no")
 MULTICLASS = ("--class-labels", "a", "b", "c")
 
+#: the environments of the example folders that need one
+TEMPLATE_ENVIRONMENTS = {
+    "python3_catboost": "trees",
+    "python3_keras": "keras",
+    "python3_lightgbm": "trees",
+    "python3_onnx": "onnx",
+    "python3_pytorch": "torch",
+    "python3_xgboost": "trees",
+}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -59,6 +69,13 @@ CASES = (
     Case("booster_binary", "train_xgboost", "binary", "trees", "xgboost", BINARY, is_bare=True),
     Case("booster_multiclass", "train_xgboost", "multiclass", "trees", "xgboost", MULTICLASS),
     Case("pipeline_regression", "train_xgboost", "regression", "trees", "xgboost"),
+    Case("text_binary", "train_lightgbm", "binary", "trees", "lightgbm", BINARY, is_bare=True),
+    Case("pickle_multiclass", "train_lightgbm", "multiclass", "trees", "lightgbm", MULTICLASS),
+    Case("wrapper_regression", "train_lightgbm", "regression", "trees", "scikit-learn"),
+    Case("native_binary", "train_catboost", "binary", "trees", "catboost", BINARY),
+    Case("native_regression", "train_catboost", "regression", "trees", "catboost"),
+    Case("pickle_multiclass", "train_catboost", "multiclass", "trees", "catboost", MULTICLASS),
+    Case("pipeline_binary", "train_skops", "binary", "trees", "scikit-learn", BINARY),
     Case("matrix_binary", "train_onnx", "binary", "onnx", "onnx", BINARY, is_bare=True),
     Case("zipmap_multiclass", "train_onnx", "multiclass", "onnx", "onnx", MULTICLASS),
     Case("columns_regression", "train_onnx", "regression", "onnx", "onnx"),

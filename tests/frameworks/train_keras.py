@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -44,6 +45,14 @@ def hdf5_regression(folder: Path, data: training.Data) -> pd.DataFrame:
     model = fit(keras.layers.Dense(1), "mse", data, data.number)
     model.save(folder / "model.h5")
     return training.one_column(model.predict(data.table.to_numpy(), verbose=0))
+
+
+def bare(folder: Path, data: training.Data, width: int) -> Any:
+    """A model that gives `width` values a row; they are returned."""
+    activation = "sigmoid" if width == 1 else "softmax"
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(width, activation=activation)])
+    model.save(folder / "model.keras")
+    return model.predict(data.table.to_numpy(), verbose=0)
 
 
 if __name__ == "__main__":

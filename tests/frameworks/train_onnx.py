@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pandas as pd
+from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.compose import ColumnTransformer
@@ -52,6 +53,24 @@ def columns_regression(folder: Path, data: training.Data) -> pd.DataFrame:
     session = write(folder, model, inputs)
     feed = {name: data.table[[name]].to_numpy("float32") for name in names}
     return training.one_column(session.run(None, feed)[0])
+
+
+def bare(folder: Path, data: training.Data, width: int) -> Any:
+    """A graph that gives `width` values a row in its only output; they are returned."""
+    random = np.random.default_rng(width)
+    weights = numpy_helper.from_array(random.normal(size=(3, width)).astype("float32"), "weights")
+    last = "Sigmoid" if width == 1 else "Softmax"
+    nodes = [
+        helper.make_node("MatMul", ["rows", "weights"], ["scores"]),
+        helper.make_node(last, ["scores"], ["answer"]),
+    ]
+    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [None, 3])
+    answer = helper.make_tensor_value_info("answer", TensorProto.FLOAT, [None, width])
+    graph = helper.make_graph(nodes, "bare", [rows], [answer], [weights])
+    opset = helper.make_opsetid("", 17)
+    onnx = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    (folder / "model.onnx").write_bytes(onnx.SerializeToString())
+    return onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"rows": matrix(data)})[0]
 
 
 def matrix(data: training.Data) -> np.ndarray[Any, Any]:

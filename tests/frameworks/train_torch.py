@@ -62,6 +62,15 @@ def script_regression(folder: Path, data: training.Data) -> pd.DataFrame:
     return training.one_column(predict(model, rows))
 
 
+def bare(folder: Path, data: training.Data, width: int) -> Any:
+    """A module that gives `width` values a row; they are returned."""
+    rows = tensors(data)
+    last = nn.Sigmoid() if width == 1 else nn.Softmax(dim=1)
+    model = nn.Sequential(nn.Linear(3, width), last)
+    torch.save(model, folder / "model.pth")
+    return predict(model, rows)
+
+
 if __name__ == "__main__":
     training.run(
         {

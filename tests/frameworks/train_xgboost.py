@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xgboost
@@ -35,6 +36,16 @@ def pipeline_regression(folder: Path, data: training.Data) -> pd.DataFrame:
     model.fit(data.table, data.number)
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
     return training.one_column(model.predict(data.table))
+
+
+def bare(folder: Path, data: training.Data, width: int) -> Any:
+    """A native model that gives `width` values a row; they are returned."""
+    objective = {"objective": "multi:softprob", "num_class": width, "max_depth": 2}
+    options = {"objective": "binary:logistic", "max_depth": 2} if width == 1 else objective
+    wanted = data.classes if width == len(training.LABELS) else data.flag
+    booster = xgboost.train(options, xgboost.DMatrix(data.table, label=wanted), 5)
+    booster.save_model(folder / "model.ubj")
+    return booster.predict(xgboost.DMatrix(data.table))
 
 
 if __name__ == "__main__":

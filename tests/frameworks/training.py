@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 ROWS = 60
+LABELS = ("a", "b", "c")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from datarobot_drum.drum.model_folder.parameters import (
     apply_default_parameters,
     load_runtime_parameter_file,
 )
+from datarobot_drum.drum.model_folder.recognise import is_lightgbm_text, is_xgboost_json
 from datarobot_drum.drum.model_folder.schema_check import check_output
 from datarobot_drum.drum.model_folder.target import Target, read_class_labels, resolve_target
 from datarobot_drum.drum.model_folder.type_schema import Requirement, TypeSchema
@@ -31,6 +32,8 @@ __all__ = [
     "extension_names",
     "find_custom_file",
     "find_extension",
+    "is_lightgbm_text",
+    "is_xgboost_json",
     "load_extension",
     "load_runtime_parameter_file",
     "read_class_labels",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datarobot_drum.drum.enum import CUSTOM_FILE_NAME
 from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.model_folder.recognise import RECOGNISERS, is_recognised
 
 logger = logging.getLogger("drum.model_folder")
 
@@ -16,6 +17,10 @@ ARTIFACT_SUFFIXES = {
     "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx", ".pmml"),
     "r": (".rds",),
     "java": (".jar", ".zip", ".java", ".mojo"),
+}
+#: Artifacts that the reference does not know: they tell the language where none of the above does.
+FURTHER_SUFFIXES = {
+    "python": (".keras", ".ubj", ".cbm", ".skops", ".safetensors"),
 }
 _R_FILES = (f"{CUSTOM_FILE_NAME}.R", f"{CUSTOM_FILE_NAME}.r")
 _LISTED_FILES = 100
@@ -86,9 +91,17 @@ def _warn_about_case(code_dir: Path) -> None:
 
 
 def _artifact_languages(code_dir: str | Path) -> list[str]:
-    """The languages that have artifacts anywhere below the folder."""
+    """The languages that have artifacts anywhere below the folder.
+
+    Endings that the reference does not know count only where it finds nothing, so that a folder
+    that it can run never becomes ambiguous; endings of data files only where both find nothing.
+    """
     suffixes = {path.suffix.lower() for path in files_below(code_dir)}
-    return [name for name, own in ARTIFACT_SUFFIXES.items() if suffixes.intersection(own)]
+    for table in (ARTIFACT_SUFFIXES, FURTHER_SUFFIXES):
+        if found := [name for name, own in table.items() if suffixes.intersection(own)]:
+            return found
+    is_model = any(map(is_recognised, artifacts(code_dir, RECOGNISERS)))
+    return ["python"] if is_model else []
 
 
 def _warn_about_strays(by_custom: str, by_artifacts: list[str]) -> None:
@@ -104,7 +117,10 @@ def _warn_about_strays(by_custom: str, by_artifacts: list[str]) -> None:
 
 def _undetected(code_dir: Path) -> str:
     """The message of a folder without hooks whose artifacts do not decide."""
-    python, r, java = (list(suffixes) for suffixes in ARTIFACT_SUFFIXES.values())
+    python, r, java = (
+        [*suffixes, *FURTHER_SUFFIXES.get(language, ())]
+        for language, suffixes in ARTIFACT_SUFFIXES.items()
+    )
     names = sorted(os.listdir(code_dir))[:_LISTED_FILES]
     return "\n".join(
         [

@@ -145,7 +145,8 @@ class PythonModel(Model):
             raise
         except Exception as error:
             raise HookError(f"Failure when making predictions. Exception: {error!r}") from error
-        return check_predictions(raw.values, raw.labels, self.rules)
+        is_bare = raw.is_legacy_bare and self.rules.legacy_label_order
+        return check_predictions(raw.values, None if is_bare else raw.labels, self.rules)
 
     def _post_processed(self, hook: BoundHook, frame: pd.DataFrame) -> pd.DataFrame:
         result = _frame(

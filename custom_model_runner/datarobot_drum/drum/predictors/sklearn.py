@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datarobot_drum.drum.errors import InvalidOutput
 from datarobot_drum.drum.predictors.base import Predictor, RawPredictions
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ class SklearnPredictor(Predictor):
     name: ClassVar[str] = "scikit-learn"
     suffixes: ClassVar[tuple[str, ...]] = (".pkl", ".joblib")
     requirements: ClassVar[tuple[str, ...]] = ("scikit-learn", "scipy", "numpy")
+    priority: ClassVar[int] = 60
+    modules: ClassVar[tuple[str, ...]] = ("sklearn", "scipy", "numpy", "joblib")
 
     @classmethod
     def load(cls, path: Path) -> Any:
@@ -44,11 +45,7 @@ class SklearnPredictor(Predictor):
 
     def predict(self, table: pd.DataFrame) -> RawPredictions:
         """Probabilities for classification, values for all else."""
-        if self.target.type.is_text:
-            raise InvalidOutput(
-                f"Target type '{self.target.type.value}' is not supported by "
-                f"'{type(self).__name__}' predictor"
-            )
+        self.refuse_text()
         if not self.target.type.is_classification:
             return RawPredictions(self.model.predict(table))
         labels = getattr(self.model, "classes_", None)
