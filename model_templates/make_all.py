@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MISSING = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'", re.MULTILINE)
+MISSING = re.compile(
+    r"^(?:ModuleNotFoundError: No module named|make_artifact: needs) '([^']+)'", re.MULTILINE
+)
 
 
 def main() -> int:

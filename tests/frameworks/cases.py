@@ -9,12 +9,14 @@ MULTICLASS = ("--class-labels", "a", "b", "c")
 
 #: the environments of the example folders that need one
 TEMPLATE_ENVIRONMENTS = {
+    "java_h2o_binary": "java",
     "python3_catboost": "trees",
     "python3_keras": "keras",
     "python3_lightgbm": "trees",
     "python3_onnx": "onnx",
     "python3_pytorch": "torch",
     "python3_xgboost": "trees",
+    "r_regression": "r",
 }
 
 

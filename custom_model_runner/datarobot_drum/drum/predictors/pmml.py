@@ -29,6 +29,8 @@ class PmmlPredictor(Predictor):
     name: ClassVar[str] = "pmml"
     suffixes: ClassVar[tuple[str, ...]] = (".pmml",)
     requirements: ClassVar[tuple[str, ...]] = ("pypmml",)
+    modules: ClassVar[tuple[str, ...]] = ("pypmml",)
+    extra: ClassVar[str | None] = "pmml"
 
     @classmethod
     def load(cls, path: Path) -> Any:
