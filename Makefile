@@ -33,5 +33,5 @@ install:
 clean:
 	rm -rf .venv .venv-runtime .venv-frameworks .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf custom_model_runner/build custom_model_runner/dist custom_model_runner/*.egg-info
-	rm -f model_templates/*/*.pkl
+	rm -f model_templates/*/*.pkl model_templates/*/model.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,6 +27,7 @@ from tests.stand_ins.inference_server import InferenceServer
 sys.dont_write_bytecode = True
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "model_templates"
+NOT_IN_VERSION_CONTROL = shutil.ignore_patterns("*.pkl", "model.*", "__pycache__", "trained")
 DRUM = (sys.executable, "-m", "datarobot_drum.drum.entry_point")
 
 StartServer = Callable[..., "RunningServer"]
@@ -258,8 +259,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 def copy_template(name: str, folder: Path) -> Path:
     """Copy an example folder as it is in version control, and train what there is to train."""
-    ignored = shutil.ignore_patterns("*.pkl", "__pycache__", "trained")
-    shutil.copytree(TEMPLATES / name, folder, ignore=ignored)
+    shutil.copytree(TEMPLATES / name, folder, ignore=NOT_IN_VERSION_CONTROL)
     script = folder / "make_artifact.py"
     if script.exists():
         subprocess.run([sys.executable, str(script)], check=True, timeout=120)

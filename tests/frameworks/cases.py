@@ -7,6 +7,18 @@ from dataclasses import dataclass
 BINARY = ("--positive-class-label", "yes", "--negative-class-label", "no")
 MULTICLASS = ("--class-labels", "a", "b", "c")
 
+#: the environments of the example folders that need one
+TEMPLATE_ENVIRONMENTS = {
+    "java_h2o_binary": "java",
+    "python3_catboost": "trees",
+    "python3_keras": "keras",
+    "python3_lightgbm": "trees",
+    "python3_onnx": "onnx",
+    "python3_pytorch": "torch",
+    "python3_xgboost": "trees",
+    "r_regression": "r",
+}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -19,8 +31,8 @@ class Case:
     target_type: str
     #: the row of `ENVIRONMENTS` it needs; None for the package's own dependencies
     environment: str | None
-    #: as `/info/` tells it
-    predictor: str
+    #: as `/info/` tells it; None for the languages that have no such entry
+    predictor: str | None
     labels: tuple[str, ...] = ()
     #: does the model give values without labels, so that their order is agreed on?
     is_bare: bool = False
@@ -40,6 +52,16 @@ class Case:
 
 def _sklearn(name: str, target_type: str, labels: tuple[str, ...] = ()) -> Case:
     return Case(name, "train_sklearn", target_type, None, "scikit-learn", labels, tolerance=1e-9)
+
+
+def _r(name: str, target_type: str, labels: tuple[str, ...] = ()) -> Case:
+    return Case(name, "train_r", target_type, "r", None, labels, tolerance=1e-9)
+
+
+def _java(
+    name: str, target_type: str, labels: tuple[str, ...] = (), predictor: str | None = None
+) -> Case:
+    return Case(name, "train_java", target_type, "java", predictor, labels)
 
 
 CASES = (
@@ -65,4 +87,18 @@ CASES = (
     Case("native_binary", "train_keras", "binary", "keras", "keras", BINARY, is_bare=True),
     Case("hdf5_multiclass", "train_keras", "multiclass", "keras", "keras", MULTICLASS),
     Case("hdf5_regression", "train_keras", "regression", "keras", "keras"),
+    _java("mojo_regression", "regression"),
+    _java("mojo_binary", "binary", BINARY),
+    _java("pojo_multiclass", "multiclass", MULTICLASS),
+    _java("own_regression", "regression"),
+    _java("code_binary", "binary", BINARY),
+    _java("pmml_regression", "regression", predictor="pmml"),
+    _java("pmml_multiclass", "multiclass", ("--class-labels", "c d", "b", "a"), "pmml"),
+    _r("lm_regression", "regression"),
+    _r("glm_binary", "binary", BINARY),
+    _r("rpart_multiclass", "multiclass", MULTICLASS),
+    _r("odd_labels_multiclass", "multiclass", ("--class-labels", "1", "b/c", "d e")),
+    _r("lda_multiclass", "multiclass", MULTICLASS),
+    _r("anomaly", "anomaly"),
+    _r("hooks_regression", "regression"),
 )

@@ -12,6 +12,8 @@ from tests.frameworks.training import LABELS
 
 from datarobot_drum.drum.errors import DrumError, HookError, StartupError
 from datarobot_drum.drum.predictors.registry import load_artifact, predictor_for
+from datarobot_drum.drum.predictors.sklearn import SklearnPredictor
+from datarobot_drum.drum.predictors.xgboost import XgboostPredictor
 
 pytestmark = pytest.mark.framework("trees")
 
@@ -42,8 +44,8 @@ def test_xgboost_estimator_alone_is_scikit_learns(data, kind):
     from sklearn.pipeline import make_pipeline
 
     model = getattr(xgboost, kind)(n_estimators=2).fit(data.table, data.flag)
-    assert predictor_for(model).name == "scikit-learn"
-    assert predictor_for(make_pipeline(model)).name == "xgboost"
+    assert predictor_for(model) is SklearnPredictor
+    assert predictor_for(make_pipeline(model)) is XgboostPredictor
 
 
 def test_xgboost_pipeline_gives_probabilities_by_its_labels(tmp_path, data, answer):

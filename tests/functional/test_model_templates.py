@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.frameworks.cases import TEMPLATE_ENVIRONMENTS
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "model_templates"
 NAMES = sorted(folder.parent.name for folder in TEMPLATES.glob("*/README.md"))
@@ -101,10 +102,17 @@ def server_cases() -> Iterator[Any]:
         types = ALL_SERVER_TYPES if name in ON_EVERY_SERVER_TYPE else ("fastapi",)
         for index in range(len(served_steps(name))):
             for server_type in types:
-                yield pytest.param((name, index, server_type), id=f"{name}-{index}-{server_type}")
+                case = (name, index, server_type)
+                yield pytest.param(case, id="-".join(map(str, case)), marks=marks_of(name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    """An example of a framework runs in that framework's environment only."""
+    environment = TEMPLATE_ENVIRONMENTS.get(name)
+    return [pytest.mark.framework(environment)] if environment else []
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in NAMES])
 def test_readme_score_commands_give_the_stated_answers(name, template, run_drum):
     folder = template(name)
     for step in (step for step in readme_steps(name) if step.program == "drum score"):
@@ -209,7 +217,10 @@ def test_table_lists_every_folder():
     assert set(re.findall(r"^\| \[(\w+)\]\(\1\)", table, re.MULTILINE)) == set(NAMES)
 
 
-@pytest.mark.parametrize(("body", "code"), [("pass", 0), ("raise SystemExit(3)", 1)])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [("pass", 0), ("raise SystemExit(3)", 1), ("import no_such_framework", 0)],
+)
 def test_make_all_tells_how_many_artifacts_failed(body, code, tmp_path):
     shutil.copy(TEMPLATES / "make_all.py", tmp_path)
     (tmp_path / "one").mkdir()

@@ -14,13 +14,13 @@ from datarobot_drum.drum.model_folder.recognise import RECOGNISERS, is_recognise
 logger = logging.getLogger("drum.model_folder")
 
 ARTIFACT_SUFFIXES = {
-    "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx", ".pmml"),
+    "python": (".pkl", ".pth", ".h5", ".joblib", ".onnx"),
     "r": (".rds",),
     "java": (".jar", ".zip", ".java", ".mojo"),
 }
 #: Artifacts that the reference does not know: they tell the language where none of the above does.
 FURTHER_SUFFIXES = {
-    "python": (".keras", ".ubj", ".cbm", ".skops", ".safetensors"),
+    "python": (".keras", ".ubj", ".cbm", ".skops", ".safetensors", ".pmml"),
 }
 _R_FILES = (f"{CUSTOM_FILE_NAME}.R", f"{CUSTOM_FILE_NAME}.r")
 _LISTED_FILES = 100

@@ -32,8 +32,9 @@ import java.util.jar.JarFile;
 /**
  * Runs Java models for the Python program that started it: {@code java JavaWorker.java REQUESTS ANSWERS}.
  *
- * <p>REQUESTS and ANSWERS are file descriptors; frames.py tells the form of a message. Model libraries are on the class
- * path and called by reflection, so that this file needs none of them to be compiled. CSV comes in and goes out.
+ * <p>REQUESTS and ANSWERS are file descriptors; frames.py tells the form of a message. Model libraries have a class loader
+ * of their own and are called by reflection: this file needs none of them to be compiled, and none can hide its classes.
+ * CSV comes in and goes out.
  */
 public final class JavaWorker {
   private JavaWorker() {}
@@ -202,6 +203,7 @@ final class Loader {
   private Loader() {}
 
   static Scorer load(Frame request) throws Exception {
+    Reflection.useClassPath((List<?>) request.header.get("class_path"));
     String className = request.text("class");
     String path = request.text("path");
     if (className != null) {
@@ -231,19 +233,11 @@ final class Loader {
   }
 
   private static Scorer jar(String path, Map<String, Object> params) throws Exception {
-    Class<?> factory = Reflection.typeOrNull(PREDICTORS);
-    if (factory != null && Reflection.method(factory, "getPredictor") != null) {
-      try {
-        return new CodeScorer(Reflection.call(factory, null, "getPredictor"));
-      } catch (InvocationTargetException error) {
-        Class<?> found = find(path);
-        if (found == null) {
-          throw error;
-        }
-        return scorer(found, params);
-      }
+    boolean hasFactory = contains(path, PREDICTORS);
+    Class<?> found = hasFactory ? null : find(path);
+    if (found == null && Reflection.typeOrNull(PREDICTORS) != null) {
+      return new CodeScorer(Reflection.call(Reflection.type(PREDICTORS), null, "getPredictor"));
     }
-    Class<?> found = find(path);
     if (found == null) {
       throw new Failure("load", "no class in " + path + " is a predictor: it must implement an interface of "
           + "com.datarobot.prediction, or have a constructor without arguments and a method predict(byte[]); "
@@ -257,6 +251,12 @@ final class Loader {
       return custom(type, params);
     }
     return new CodeScorer(type.getDeclaredConstructor().newInstance());
+  }
+
+  private static boolean contains(String path, String className) throws IOException {
+    try (JarFile jar = new JarFile(path)) {
+      return jar.getEntry(className.replace('.', '/') + ".class") != null;
+    }
   }
 
   /** The only class of the jar that can be used as a predictor; null when there is none. */
@@ -520,7 +520,7 @@ final class Pojo {
     javax.tools.JavaCompiler compiler = javax.tools.ToolProvider.getSystemJavaCompiler();
     Path folder = Files.createTempDirectory("drum-pojo");
     ByteArrayOutputStream errors = new ByteArrayOutputStream();
-    String[] options = {"-nowarn", "-proc:none", "-cp", System.getProperty("java.class.path"), "-d", folder.toString()};
+    String[] options = {"-nowarn", "-proc:none", "-cp", Reflection.classPath(), "-d", folder.toString()};
     List<String> arguments = new ArrayList<>(Arrays.asList(options));
     arguments.add(source.toString());
     try {
@@ -529,11 +529,10 @@ final class Pojo {
       }
       String name = source.getFileName().toString();
       URL[] urls = {folder.toUri().toURL()};
-      ClassLoader loader = new URLClassLoader(urls, ClassLoader.getSystemClassLoader());
+      ClassLoader loader = new URLClassLoader(urls, Reflection.loader());
       Object model = Class.forName(name.substring(0, name.lastIndexOf('.')), true, loader)
           .getDeclaredConstructor().newInstance();
-      // its nested classes are loaded when they are first used
-      folder.toFile().deleteOnExit();
+      // nested classes would be loaded when they are first used, and then the files are gone
       loadAll(folder, loader);
       return model;
     } finally {
@@ -604,7 +603,28 @@ final class PipelineScorer implements Scorer {
 
 /** Calls of what is not known when this file is compiled. */
 final class Reflection {
+  private static List<String> paths = Collections.emptyList();
+
   private Reflection() {}
+
+  /** Look for classes in these jars and folders from now on. */
+  static void useClassPath(List<?> entries) throws IOException {
+    paths = new ArrayList<>();
+    URL[] urls = new URL[entries.size()];
+    for (int at = 0; at < urls.length; at++) {
+      paths.add(entries.get(at).toString());
+      urls[at] = new File(paths.get(at)).toURI().toURL();
+    }
+    Thread.currentThread().setContextClassLoader(new URLClassLoader(urls, ClassLoader.getPlatformClassLoader()));
+  }
+
+  static ClassLoader loader() {
+    return Thread.currentThread().getContextClassLoader();
+  }
+
+  static String classPath() {
+    return String.join(File.pathSeparator, paths);
+  }
 
   static Class<?> type(String name) throws Failure {
     Class<?> found = typeOrNull(name);
@@ -617,7 +637,7 @@ final class Reflection {
 
   static Class<?> typeOrNull(String name) {
     try {
-      return Class.forName(name, false, ClassLoader.getSystemClassLoader());
+      return Class.forName(name, false, loader());
     } catch (ClassNotFoundException | LinkageError error) {
       return null;
     }

@@ -85,6 +85,9 @@ class Predictor(ABC):
         """Apply a transformer artifact: a DataFrame, an array or a sparse matrix."""
         return self.model.transform(table)
 
+    def close(self) -> None:  # noqa: B027  # most frameworks hold nothing outside this process
+        """Let go of what the model holds outside this process."""
+
     def refuse_text(self) -> None:
         """InvalidOutput when the target is text, which needs a `score` hook."""
         if self.target.type.is_text:
@@ -92,6 +95,3 @@ class Predictor(ABC):
                 f"Target type '{self.target.type.value}' is not supported by "
                 f"'{type(self).__name__}' predictor"
             )
-
-    def close(self) -> None:  # noqa: B027  # most frameworks hold nothing outside this process
-        """Let go of what the model holds outside this process."""

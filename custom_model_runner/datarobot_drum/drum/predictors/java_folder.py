@@ -5,13 +5,14 @@ Text in CSV goes to Java and its answer comes back as CSV, whose header holds th
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import pandas as pd
-from pandas.errors import EmptyDataError, ParserError
 
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import InvalidOutput, NotSupported, StartupError
@@ -77,12 +78,27 @@ def java_settings(settings: Settings) -> JavaSettings:
 
 
 def read_answer(data: bytes | memoryview) -> pd.DataFrame:
-    """The table that Java wrote; InvalidOutput when it is none."""
+    """The table that Java wrote, numbers to the last digit; InvalidOutput when it is none."""
     try:
-        # the default parser of floats is fast and wrong in the last digit
-        return pd.read_csv(BytesIO(data), float_precision="round_trip", index_col=False)
-    except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
+        text = TextIOWrapper(BytesIO(data), "utf-8", newline="")
+        names, *rows = [row for row in csv.reader(text, strict=True) if row]
+        columns = [_numbers(values) for values in zip(*rows, strict=True)]
+    except (ValueError, csv.Error) as error:
         raise InvalidOutput(f"the Java model did not answer with CSV: {error}") from error
+    if rows and len(columns) != len(names):
+        raise InvalidOutput(
+            f"the Java model answered with {len(names)} names for {len(columns)} columns"
+        )
+    frame = pd.DataFrame(dict(enumerate(columns)), columns=range(len(names)))
+    frame.columns = pd.Index(names, dtype=object)
+    return frame
+
+
+def _numbers(values: tuple[str, ...]) -> Any:
+    try:
+        return np.array([float(value or "nan") for value in values])
+    except ValueError:
+        return pd.Series(values, dtype=object)
 
 
 def _params(request: LoadRequest) -> dict[str, object]:

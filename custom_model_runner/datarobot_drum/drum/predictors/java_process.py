@@ -68,10 +68,10 @@ def start_java(
         "kind": kind,
         "path": None if artifact is None else str(artifact),
         "class": settings.predictor_class,
+        "class_path": _class_path(kind, Path(path), artifact, settings),
         "params": dict(params),
     }
-    folder = Path(path) if artifact is None else artifact.parent
-    command = _command(kind, folder, artifact, settings)
+    command = _command(kind, Path(path), settings)
     process = ChildProcess(command, Frame(header), name="Java")
     try:
         return process, process.start()
@@ -111,12 +111,12 @@ def reported(error: ChildError) -> DrumError:
     return HookError(f"Failure when making predictions. Exception: {error}")
 
 
-def _command(kind: str, folder: Path, artifact: Path | None, settings: JavaSettings) -> list[str]:
+def _command(kind: str, path: Path, settings: JavaSettings) -> list[str]:
     java = shutil.which("java")
     if java is None or not _has_compiler(java):
         raise StartupError(NO_JDK)
     memory = [f"-Xmx{settings.xmx.removeprefix('-Xmx')}"] if settings.xmx else []
-    licence = folder / "license.sig"
+    licence = (path if path.is_dir() else path.parent) / "license.sig"
     options = (
         [f"-Dai.h2o.mojos.runtime.license.file={licence}"]
         if kind == "mojo" and licence.is_file()
@@ -124,24 +124,23 @@ def _command(kind: str, folder: Path, artifact: Path | None, settings: JavaSetti
     )
     # after an OutOfMemoryError nothing in a JVM can be relied on; a new one is started instead
     options += ["-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
-    class_path = os.pathsep.join(_class_path(kind, folder, artifact, settings))
     source = str(files("datarobot_drum.drum.predictors") / "JavaWorker.java")
-    return [java, *memory, *options, "-cp", class_path, source]
+    return [java, *memory, *options, source]
 
 
 def _has_compiler(java: str) -> bool:
     return shutil.which("javac") is not None or Path(java).resolve().with_name("javac").is_file()
 
 
-def _class_path(
-    kind: str, folder: Path, artifact: Path | None, settings: JavaSettings
-) -> list[str]:
-    jars = [str(path) for path in artifacts(folder, (".jar",)) if path != artifact]
+def _class_path(kind: str, path: Path, artifact: Path | None, settings: JavaSettings) -> list[str]:
+    """What Java searches, in this order: the artifact, other jars of the folder, what was given."""
+    beside = artifacts(path, (".jar",)) if path.is_dir() else []
+    jars = [str(jar) for jar in beside if jar != artifact]
     own = [str(artifact)] if kind == "jar" else []
     given = [*_entries(settings.class_path), *_entries(settings.shared_jars)]
     paths = [*own, *jars, *given]
     if settings.predictor_class is not None or kind in ("jar", "class"):
-        return paths or [str(folder)]
+        return paths or [str(path)]
     if kind == "mojo":
         if not given and not jars:
             raise StartupError(NO_DRIVERLESS)
@@ -158,7 +157,7 @@ def _entries(text: str | None) -> list[str]:
     for entry in filter(None, (text or "").split(os.pathsep)):
         entries.append(entry)
         if os.path.isdir(entry):
-            entries.append(os.path.join(entry, "*"))
+            entries += [str(jar) for jar in artifacts(entry, (".jar",))]
     return entries
 
 

@@ -29,6 +29,8 @@ class PmmlPredictor(Predictor):
     name: ClassVar[str] = "pmml"
     suffixes: ClassVar[tuple[str, ...]] = (".pmml",)
     requirements: ClassVar[tuple[str, ...]] = ("pypmml",)
+    modules: ClassVar[tuple[str, ...]] = ("pypmml",)
+    extra: ClassVar[str | None] = "pmml"
 
     @classmethod
     def load(cls, path: Path) -> Any:
@@ -40,9 +42,12 @@ class PmmlPredictor(Predictor):
                 "PMML models need Java on the PATH: install it, on Debian with "
                 "'apt-get install openjdk-17-jre-headless'"
             )
-        model = Model.load(str(path))
-        # a file may declare outputs of its own and leave out the probabilities
-        return model.setSupplementOutput(True)
+        try:
+            # a file may declare outputs of its own and leave out the probabilities
+            return Model.load(str(path)).setSupplementOutput(True)
+        except Exception:
+            Model.close()
+            raise
 
     @classmethod
     def accepts(cls, model: Any) -> bool:

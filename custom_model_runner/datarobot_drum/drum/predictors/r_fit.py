@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def fit(
     *,
     code_dir: str,
-    X: pd.DataFrame,  # noqa: N803  # the hook's own name for it
+    X: pd.DataFrame,  # the hook's own name for it
     y: pd.Series[Any] | pd.DataFrame | None,
     output_dir: str,
     class_order: Sequence[str] | None = None,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
-from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype, is_object_dtype
 
 from datarobot_drum.drum.errors import InvalidInput
 
@@ -66,7 +66,7 @@ def checked(parts: Parts) -> Parts:
 
 def _encode_column(column: Series[Any]) -> tuple[str, Parts]:
     kind = column.dtype
-    if kind == object and pd.api.types.infer_dtype(column, skipna=True) == "boolean":
+    if is_object_dtype(kind) and pd.api.types.infer_dtype(column, skipna=True) == "boolean":
         kind, column = pd.BooleanDtype(), column.astype("boolean")
     if is_bool_dtype(kind):
         return "logical", [_integers(column)]

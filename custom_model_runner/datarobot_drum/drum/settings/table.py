@@ -314,7 +314,7 @@ class Settings(BaseModel):
     """Further jars and folders for Java models, separated by colons."""
 
     java_shared_jars: Annotated[str | None, FromParam(None, env="DRUM_JAVA_SHARED_JARS")] = None
-    """Jars that several Java models share, searched after all others; a folder stands for its jars."""
+    """Jars that several Java models share, searched last; a folder stands for the jars in it."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:

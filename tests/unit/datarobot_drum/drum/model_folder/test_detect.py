@@ -55,6 +55,30 @@ def test_folder_that_does_not_tell_its_language_is_refused_with_its_files(folder
     assert rest[-len(names) - 1 : -1] == names
 
 
+@pytest.mark.parametrize("name", ["m.keras", "m.UBJ", "m.cbm", "m.skops", "m.safetensors"])
+def test_ending_that_the_reference_does_not_know_tells_the_language(folder, name):
+    assert detect_language(folder(name)) == "python"
+
+
+@pytest.mark.parametrize("names", [["a.rds", "b.keras"], ["a.rds", "b.skops", "c.safetensors"]])
+def test_such_an_ending_makes_no_folder_ambiguous(folder, names):
+    assert detect_language(folder(*names)) == "r"
+
+
+def test_models_that_end_like_data_tell_the_language(folder):
+    path = folder("labels.json", "class_labels.txt")
+    with pytest.raises(DrumError, match="Can not detect language"):
+        detect_language(path)
+    (path / "model.json").write_text('{"learner": {"attributes": {}}}')
+    assert detect_language(path) == "python"
+
+
+def test_models_that_end_like_data_make_no_folder_ambiguous(folder):
+    path = folder("a.rds", "sub/b.txt")
+    (path / "model.txt").write_text("tree\nversion=v4\n")
+    assert detect_language(path) == "r"
+
+
 def test_hooks_file_in_wrong_case_is_told_and_not_used(folder, caplog):
     with pytest.raises(DrumError, match="custom.PY"):
         detect_language(folder("custom.PY"))

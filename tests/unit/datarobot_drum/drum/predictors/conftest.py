@@ -14,6 +14,7 @@ from datarobot_drum.drum.predictors import load_model
 from datarobot_drum.drum.predictors.hooked import PythonModel
 from datarobot_drum.drum.settings import ModelSpec, Settings
 
+FIXTURES = Path(__file__).resolve().parents[4] / "fixtures"
 LOAD = "def load_model(code_dir):\n    return 'model'\n"
 EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
     "binary": {"positive_class_label": "yes", "negative_class_label": "no"},
@@ -53,3 +54,21 @@ def load(tmp_path: Path, load_folder: Callable[..., PythonModel]) -> Callable[..
         return load_folder(target_type, **environ)
 
     return load
+
+
+@pytest.fixture
+def on_path(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """`on_path(Rscript="standin_rscript.py")` makes a fixture a program, the only one on PATH."""
+
+    def make(**programs: str) -> Path:
+        folder = tmp_path_factory.mktemp("bin")
+        for name, script in programs.items():
+            program = folder / name
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FIXTURES / script}" "$@"\n')
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        return folder
+
+    return make
