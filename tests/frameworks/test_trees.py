@@ -153,6 +153,18 @@ def test_skops_file_with_unknown_types_is_refused_by_their_names(tmp_path):
     assert "load_model hook" in str(caught.value)
 
 
+def test_skops_types_are_trusted_through_the_documented_hook(tmp_path, data, load, documented_hook):
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    skops.io.dump(FunctionTransformer(double), tmp_path / "model.skops")
+    documented_hook("skops")
+    path = tmp_path / "custom.py"
+    path.write_text(path.read_text().replace("my_package.MyTransformer", f"{__name__}.double"))
+    frame = load("transform").predictor.transform(data.table)
+    assert frame.equals(data.table * 2)
+
+
 def test_text_targets_need_a_hook(tmp_path, data, answer):
     save_booster(data, tmp_path / "model.ubj")
     with pytest.raises(DrumError, match="Target type 'textgeneration' is not supported by"):
