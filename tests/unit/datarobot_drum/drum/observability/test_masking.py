@@ -13,6 +13,7 @@ from datarobot_drum.drum.observability.masking import (
     MaskedStream,
     Masker,
     mask_output,
+    masked,
     stop_masking,
 )
 
@@ -114,6 +115,12 @@ def test_prints_are_masked_until_that_ends(stdout):
     stop_masking()
     sys.stdout.write("two sup3rs3cret\n")
     assert stdout() == "one *****\ntwo sup3rs3cret\n"
+
+
+def test_text_that_leaves_by_another_way_can_be_masked(stdout):
+    assert masked("a sup3rs3cret") == "a sup3rs3cret"
+    mask_output(["sup3rs3cret"])
+    assert masked("a sup3rs3cret") == "a *****"
 
 
 def test_masking_again_replaces_the_texts(stdout):
