@@ -88,6 +88,7 @@ def test_folder_for_kept_data_goes_when_nothing_is_in_it(validate, tmp_path):
 ENDS = {
     "crash": ("os._exit(7)", "ended with exit code 7"),
     "kill": ("os.kill(os.getpid(), 9)", "ended by Killed, perhaps for want of memory"),
+    "fork": ("os.fork() or time.sleep(600); os._exit(7)", "ended with exit code 7"),
     "leave": ("sys.exit(5)", "the model code ended the process with sys.exit(5)"),
 }
 

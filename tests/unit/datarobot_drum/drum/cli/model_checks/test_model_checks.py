@@ -64,7 +64,7 @@ def test_columns_are_read_from_the_header(path, tmp_path):
     assert read_columns(str(tmp_path / "d.json")) == ("x",)
 
 
-FRAME = pd.DataFrame({"p": [0.1, None, 0.3], "t": ["a", "b", None]})
+FRAME = pd.DataFrame({"p": [0.1, float("nan"), 0.3], "t": ["a", "b", None]})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ FRAME = pd.DataFrame({"p": [0.1, None, 0.3], "t": ["a", "b", None]})
     [
         (FRAME, None),
         (FRAME[["t", "p"]], None),
-        (FRAME.assign(p=[0.1000000001, None, 0.3]), None),
+        (FRAME.assign(p=[0.1000000001, float("nan"), 0.3]), None),
         (FRAME.assign(p=[0.1, 0.2, 0.3]), "1 of 3 rows differ, first row 2"),
         (FRAME.assign(t=["a", "c", "d"]), "2 of 3 rows differ, first row 2"),
         (FRAME.head(2), "2 rows came back where 3 were expected"),
@@ -111,6 +111,15 @@ def test_many_failed_columns_are_counted_in_the_table_and_listed_in_json(tmp_pat
     setup = Setup(ModelSpec(str(tmp_path)), "d.csv")
     told = json.loads(json.dumps(report.as_json(results, setup)))
     assert (told["passed"], len(told["checks"][0]["failures"])) == (False, 50)
+
+
+@pytest.mark.parametrize("width", [40, 80, 110, 200])
+def test_table_of_columns_fits_into_the_details(monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    failures = (Failure("mean radius", "no " * 60, "/tmp/drum/null_value_imputation_column0.csv"),)
+    lines = report.table([Result(NULL, Status.FAILED, failures=failures)], "/tmp/drum").splitlines()
+    assert max(map(len, lines)) <= max(80, width)
+    assert len([line for line in lines if line.strip() and set(line.strip()) == {"="}]) == 2
 
 
 def test_last_line_is_that_which_a_person_would_read(tmp_path):
