@@ -38,4 +38,5 @@ def _unequal(after: pd.Series[Any], before: pd.Series[Any]) -> Any:
     if is_numeric_dtype(after) and is_numeric_dtype(before):
         left, right = after.to_numpy(dtype=float), before.to_numpy(dtype=float)
         return ~np.isclose(left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-    return (after.astype(str).to_numpy() != before.astype(str).to_numpy()).astype(bool)
+    # as text, in which a missing value equals another one
+    return np.array([str(left) != str(right) for left, right in zip(after, before, strict=True)])

@@ -12,7 +12,11 @@ from datarobot_drum.drum.cli.model_checks.verdict import Setup, Status
 
 #: Changes when a key of the JSON report changes its meaning or goes.
 SCHEMA = 1
+#: What the reference gives the table of columns; less on a narrow terminal.
 INNER_WIDTH = 80
+LEAST_WIDTH = 80
+#: The columns beside the details, and what stands between them.
+OTHER_COLUMNS = 35
 MESSAGE_LENGTH = 160
 #: More failed columns than these are only in the JSON report.
 SHOWN_FAILURES = 20
@@ -29,13 +33,17 @@ def table(results: Sequence[Result], keep_in: str | None) -> str:
     """What the terminal shows."""
     from texttable import Texttable
 
-    drawn = Texttable(max_width=max(INNER_WIDTH, shutil.get_terminal_size((120, 24)).columns))
+    drawn = Texttable(max_width=_width())
     drawn.set_deco(Texttable.HEADER)
     drawn.set_cols_dtype(["t", "t", "t"])
     drawn.header(["Test case", "Status", "Details"])
     for result in results:
         drawn.add_row([result.title, result.status.value, _details(result, keep_in)])
     return f"\n\nValidation checks results\n{drawn.draw()}\n"
+
+
+def _width() -> int:
+    return max(LEAST_WIDTH, shutil.get_terminal_size((120, 24)).columns)
 
 
 def _details(result: Result, keep_in: str | None) -> str:
@@ -52,7 +60,7 @@ def _details(result: Result, keep_in: str | None) -> str:
 def _failures(failures: Sequence[Failure]) -> str:
     from texttable import Texttable
 
-    inner = Texttable(max_width=INNER_WIDTH)
+    inner = Texttable(max_width=min(INNER_WIDTH, _width() - OTHER_COLUMNS))
     inner.set_deco(Texttable.HEADER)
     inner.set_cols_dtype(["t", "t", "t"])
     inner.header(["Failed feature", "Message", "Dataset filename"])

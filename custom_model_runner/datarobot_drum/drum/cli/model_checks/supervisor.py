@@ -20,6 +20,7 @@ WORKER = "datarobot_drum.drum.cli.model_checks.worker"
 STOP_SECONDS = 5.0
 #: For a process that has closed its pipe and is on its way out.
 ENDING_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 CHUNK = 65536
 #: How much of what the model printed is looked at for the last line.
 TAIL_BYTES = 8192
@@ -104,15 +105,25 @@ class Supervisor:
     def _line(self, deadline: float) -> str:
         """The next line; TimeoutError after the deadline, EOFError when the process is gone."""
         while b"\n" not in self._buffer:
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([self._verdicts], [], [], left)[0]:
-                raise TimeoutError
+            self._wait_for_data(deadline)
             chunk = os.read(self._verdicts, CHUNK)
             if not chunk:
                 raise EOFError
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode()
+
+    def _wait_for_data(self, deadline: float) -> None:
+        """Return when there is something to read, if only the end.
+
+        The end may never come: a child that the model forked holds the pipe open, too.
+        """
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([self._verdicts], [], [], min(left, LOOK_SECONDS))[0]:
+                return
+            if self._process is None or self._process.poll() is not None:
+                raise EOFError
+        raise TimeoutError
 
     def _last_words(self) -> str:
         """Why the process is gone, as far as one can tell."""

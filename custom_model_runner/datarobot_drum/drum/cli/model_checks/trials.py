@@ -20,7 +20,9 @@ from datarobot_drum.drum.cli.model_checks.variants import (
     SAMPLE_ROWS,
     UNEXPECTED,
     Table,
+    read_columns,
     read_sample,
+    rows_for_a_column,
 )
 from datarobot_drum.drum.cli.model_checks.verdict import (
     PASSED,
@@ -99,7 +101,12 @@ class Session:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of the input; needs no model."""
-        return read_sample(self.setup.input).columns
+        return read_columns(self.setup.input)
+
+    @cached_property
+    def column_table(self) -> Table:
+        """The rows that are predicted once for each column."""
+        return self.table.rows(0, rows_for_a_column(len(self.table.columns)))
 
     @cached_property
     def baseline(self) -> pd.DataFrame:
@@ -166,7 +173,7 @@ def _columns(session: Session, trial: Trial) -> Verdict:
 
 def _null(session: Session, trial: Trial) -> Verdict:
     """One column set wholly to missing."""
-    table = session.table.without_values(trial.column)
+    table = session.column_table.without_values(trial.column)
     kept = _keep(session, table, trial.column)
     session.answer(table)
     if kept is not None:

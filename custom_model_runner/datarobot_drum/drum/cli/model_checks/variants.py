@@ -24,6 +24,9 @@ PARQUET = "application/vnd.apache.parquet"
 
 #: More rows tell nothing more about a model, and each is predicted once for each column.
 SAMPLE_ROWS = 10_000
+#: So much of a wide table is predicted for each of its columns, but never fewer rows than these.
+COLUMN_CELLS = 200_000
+COLUMN_ROWS = 50
 UNEXPECTED = "drum_unexpected_column"
 SEED = 7
 
@@ -84,6 +87,18 @@ class Table:
         return replace(self, frame=frame.reset_index(drop=True))
 
 
+def rows_for_a_column(columns: int) -> int:
+    """How many rows are predicted when a column is emptied."""
+    return min(SAMPLE_ROWS, max(COLUMN_ROWS, COLUMN_CELLS // max(1, columns)))
+
+
+def read_columns(path: str) -> tuple[str, ...]:
+    """Names of the columns; of a CSV file only the first line is read."""
+    if media_type_for_file(path)[0] == CSV:
+        return tuple(map(str, _read_text(path, rows=0).columns))
+    return read_sample(path).columns
+
+
 def read_sample(path: str, *, as_text: bool = True) -> Table:
     """The first rows of a file; a CSV as text, unless typed values are wanted."""
     media_type, parameters = media_type_for_file(path)
@@ -95,10 +110,10 @@ def read_sample(path: str, *, as_text: bool = True) -> Table:
     return Table(frame.head(SAMPLE_ROWS).reset_index(drop=True), media_type, is_text=False)
 
 
-def _read_text(path: str) -> pd.DataFrame:
+def _read_text(path: str, rows: int = SAMPLE_ROWS) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, nrows=SAMPLE_ROWS)
+    return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, nrows=rows)
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

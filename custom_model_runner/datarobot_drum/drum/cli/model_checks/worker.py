@@ -50,7 +50,10 @@ def _queued(lines: TextIO) -> queue.SimpleQueue[str]:
             waiting.put(line)
             if line == END:
                 return
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        # the command has made a group for this process and all that the model starts
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
 
     threading.Thread(target=read, daemon=True, name="trials").start()
     return waiting
