@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def silent() -> Iterator[socket.socket]:
         yield listener
 
 
-def to(listener: socket.socket, **more: object) -> Watch:
+def to(listener: socket.socket, **more: Any) -> Watch:
     return dataclasses.replace(QUICK, port=listener.getsockname()[1], **more)
 
 
@@ -110,7 +111,7 @@ def test_watch_ends_with_the_parent():
     watchdog.run(dataclasses.replace(QUICK, parent=os.getpid()))
 
 
-def run_beside(listener: socket.socket, **more: object) -> subprocess.Popen[bytes]:
+def run_beside(listener: socket.socket, **more: Any) -> subprocess.Popen[bytes]:
     """A process that is watched, and that has started the watchdog as `drum` does."""
     code = (
         "import dataclasses, json, os, subprocess, sys, time\n"
