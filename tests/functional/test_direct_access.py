@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 
 import psutil
 import pytest
-from tests.stand_ins.inference_server import PIECE, hash_of, large_content
+from tests.stand_ins.inference_server import PIECE, InferenceServer, hash_of, large_content
 
 NIM = ("--target-type", "textgeneration", "--gpu-predictor", "nim", "--sidecar")
 #: 100 MiB
@@ -16,10 +17,24 @@ PIECES = 1600
 MORE_MEMORY = 40 * 1024 * 1024
 
 
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[InferenceServer]:
+    with InferenceServer() as server:
+        yield server
+
+
 @pytest.fixture
-def server(start_server, server_type, inference_server, clients_path, tmp_path):
-    environment = {**inference_server.environment, "PYTHONPATH": clients_path}
-    return start_server(tmp_path, *NIM, server_type=server_type, env=environment)
+def inference_server(upstream: InferenceServer) -> InferenceServer:
+    upstream.reset()
+    return upstream
+
+
+@pytest.fixture(scope="module", params=["flask", "gunicorn", "fastapi"])
+def server(request, running_server, upstream, clients_path, tmp_path_factory):
+    environment = {**upstream.environment, "PYTHONPATH": clients_path}
+    folder = tmp_path_factory.mktemp("model")
+    with running_server(folder, *NIM, server_type=request.param, env=environment) as running:
+        yield running
 
 
 def memory_of(server) -> int:
@@ -79,10 +94,10 @@ def test_answer_that_breaks_off_is_noticed_by_the_client(server):
     assert received.endswith(b"too short")
 
 
-def test_client_that_leaves_ends_the_answer(server, server_type, inference_server):
+def test_client_that_leaves_ends_the_answer(server, inference_server):
     with server.client.stream("GET", "/nim/slow") as reply:
         assert next(reply.iter_raw()) == b"first"
-    if server_type == "fastapi":
+    if server.get("/info/").json()["drumServer"] == "fastapi":
         assert inference_server.state.left.wait(30)
     else:
         # a WSGI server notices when it sends the next piece

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+from tests.stand_ins.inference_server import InferenceServer
 
 #: In a process of its own: the client brings gevent's loop with it.
 CLIENT = """
@@ -24,13 +26,27 @@ client.close()
 CONFIG = 'name: "adder"\nbackend: "python"\n'
 
 
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[InferenceServer]:
+    with InferenceServer() as server:
+        yield server
+
+
 @pytest.fixture
-def server(start_server, server_type, inference_server, tmp_path):
-    (tmp_path / "config.pbtxt").write_text(CONFIG)
-    port = str(inference_server.port)
-    place = ("--triton-host", "http://127.0.0.1", "--triton-http-port", port)
+def inference_server(upstream: InferenceServer) -> Iterator[InferenceServer]:
+    yield upstream
+    # the next server waits until it is healthy again
+    upstream.reset()
+
+
+@pytest.fixture(scope="module", params=["flask", "gunicorn", "fastapi"])
+def server(request, running_server, upstream, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "config.pbtxt").write_text(CONFIG)
+    place = ("--triton-host", "http://127.0.0.1", "--triton-http-port", str(upstream.port))
     target = ("--target-type", "unstructured", "--gpu-predictor", "triton")
-    return start_server(tmp_path, *target, *place, server_type=server_type)
+    with running_server(folder, *target, *place, server_type=request.param) as running:
+        yield running
 
 
 @pytest.mark.parametrize("form", ["binary", "json"])

@@ -143,11 +143,11 @@ class StreamBuffer:
     def close(self) -> None:
         """The reader is gone: the model's iterator is closed after its current piece."""
         with self._changed:
-            must_interrupt = self._interrupt is not None and not (self._ended or self._closed)
+            interrupt, self._interrupt = None if self._ended else self._interrupt, None
             self._closed = True
             self._wake()
-        if must_interrupt and self._interrupt is not None:
-            self._interrupt()
+        if interrupt is not None:
+            interrupt()
 
     def __iter__(self) -> Iterator[bytes]:
         """All pieces, blocking; for fronts with threads."""

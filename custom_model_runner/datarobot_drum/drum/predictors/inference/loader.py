@@ -77,6 +77,7 @@ def _load_openai(request: LoadRequest, kind: ServerKind, settings: InferenceSett
         client=client,
         folder=folder,
         managed=managed,
+        hooks_client=folder.score_keywords.get("openai_client") if folder is not None else None,
     )
 
 

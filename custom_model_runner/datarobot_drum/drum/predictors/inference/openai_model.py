@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from datarobot_drum.drum.enum import PREDICTIONS_COLUMN
 from datarobot_drum.drum.errors import (
-    DrumError,
     InvalidInput,
     InvalidOutput,
     StartupError,
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 
     from datarobot_drum.drum.model_folder import ModelMetadata, Target
 
-logger = logging.getLogger("drum.inference")
-
 CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
 CSV_TYPES = ("text/csv", "text/plain", "", None)
@@ -68,6 +64,7 @@ class OpenAIModel(Model):
     client: UpstreamClient
     folder: PythonModel | None = None
     managed: ManagedServer | None = None
+    hooks_client: object = None
     _sidecar_name: str | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -224,10 +221,10 @@ class OpenAIModel(Model):
         """Stop the server if this program has started it."""
         if self.managed is not None:
             self.managed.stop()
-        try:
-            self.client.close()
-        except DrumError:
-            logger.exception("cannot close the connections to the inference server")
+        self.client.close()
+        hooks_client: Any = self.hooks_client
+        if hooks_client is not None:
+            hooks_client.close()
 
 
 def _completed(answer: dict[str, Any]) -> dict[str, Any]:

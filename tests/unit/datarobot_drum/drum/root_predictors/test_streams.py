@@ -220,3 +220,35 @@ def test_reply_exchanges_its_stream_for_a_buffer() -> None:
     reply = Reply(content_type="text/event-stream", stream=iter(())).streaming(buffer)
     assert (reply.stream, reply.buffer) == (None, buffer)
     assert reply.content_type == "text/event-stream"
+
+
+def test_reader_that_leaves_interrupts_the_wait_for_a_piece() -> None:
+    interrupted = threading.Event()
+    buffer = StreamBuffer(30, interrupted.set)
+
+    def waiting() -> Iterator[bytes]:
+        yield b"first"
+        assert interrupted.wait(30)
+
+    pump = threading.Thread(target=buffer.pump, args=(waiting(),))
+    pump.start()
+    buffer.wait()
+    buffer.close()
+    pump.join(30)
+    assert not pump.is_alive()
+
+
+def test_stream_that_has_ended_is_not_interrupted() -> None:
+    calls: list[str] = []
+    buffer = StreamBuffer(30, lambda: calls.append("interrupted"))
+    buffer.pump(iter([b"all"]))
+    assert list(buffer) == [b"all"]
+    assert calls == []
+
+
+def test_model_that_takes_too_long_is_interrupted() -> None:
+    calls: list[str] = []
+    buffer = StreamBuffer(0.01, lambda: calls.append("interrupted"))
+    assert b"took too long" in b"".join(buffer)
+    buffer.close()
+    assert calls == ["interrupted"]
