@@ -131,9 +131,9 @@ def _retry_after(cls: type[errors.DrumError]) -> str:
 def artifacts_page() -> str:
     """Every built-in predictor of artifacts, in the order in which they are asked."""
     intro = (
-        "Files at the top of a model folder that need no code. A file whose ending data files have\n"
-        "as well counts if it begins as a model does. Objects that a `load_model` hook returns go to\n"
-        "the first framework that takes them, from top to bottom. More in\n"
+        "Files at the top of a model folder that need no code. A file whose ending data files\n"
+        "have as well counts if it begins as a model does. Objects that a `load_model` hook\n"
+        "returns go to the first framework that takes them, from top to bottom. More in\n"
         "[ARTIFACTS.md](../ARTIFACTS.md)."
     )
     built_in = [cls for cls in predictor_classes() if cls.__module__.startswith("datarobot_drum.")]
