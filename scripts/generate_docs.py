@@ -11,6 +11,7 @@ from datarobot_drum.drum import errors
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
 from datarobot_drum.drum.model_folder.parameters import ALLOW_EMPTY_VARIABLE
+from datarobot_drum.drum.predictors.registry import predictor_classes
 from datarobot_drum.drum.root_predictors.routes import ROUTES
 from datarobot_drum.drum.settings import setting_rows
 
@@ -127,11 +128,36 @@ def _retry_after(cls: type[errors.DrumError]) -> str:
     return "" if cls.retry_after is None else f"{cls.retry_after} s"
 
 
+def artifacts_page() -> str:
+    """Every built-in predictor of artifacts, in the order in which they are asked."""
+    intro = (
+        "Files at the top of a model folder that need no code. A file whose ending data files\n"
+        "have as well counts if it begins as a model does. Objects that a `load_model` hook\n"
+        "returns go to the first framework that takes them, from top to bottom. More in\n"
+        "[ARTIFACTS.md](../ARTIFACTS.md)."
+    )
+    built_in = [cls for cls in predictor_classes() if cls.__module__.startswith("datarobot_drum.")]
+    rows = [
+        (
+            code([cls.name]),
+            code(cls.suffixes),
+            code(cls.shared_suffixes),
+            code([f"opendrum[{cls.extra}]"] if cls.extra else []) or "always there",
+            _summary(cls),
+            inspect.getdoc(cls.predict) or "",
+        )
+        for cls in built_in
+    ]
+    header = ("`predictor`", "Files", "If they begin so", "Install", "Model objects", "Predictions")
+    return page("Artifacts", intro, header, rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "routes.md": routes_page,
     "hooks.md": hooks_page,
     "errors.md": errors_page,
+    "artifacts.md": artifacts_page,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "multilabel": {"class_labels": LABELS},
 }
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "ARTIFACTS.md"
+
 Answer = Callable[..., pd.DataFrame]
 
 
@@ -37,6 +40,18 @@ def clean_imports() -> Iterator[None]:
     yield
     sys.path[:] = path
     sys.modules.pop("custom", None)
+
+
+@pytest.fixture
+def documented_hook(tmp_path: Path) -> Callable[[str], None]:
+    """`documented_hook(word)` puts the example of ARTIFACTS.md with that word into `custom.py`."""
+
+    def write(word: str) -> None:
+        blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+        (code,) = [block for block in blocks if word in block]
+        (tmp_path / "custom.py").write_text(code)
+
+    return write
 
 
 @pytest.fixture

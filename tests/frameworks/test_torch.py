@@ -57,6 +57,21 @@ def test_state_dict_is_served_through_a_hook(tmp_path, data, answer):
     assert answer("regression", data.table)["Predictions"].tolist() == expected.tolist()
 
 
+def test_safetensors_are_served_through_the_documented_hook(
+    tmp_path, data, answer, documented_hook
+):
+    import torch
+    from safetensors.torch import save_file
+    from torch import nn
+
+    model = nn.Linear(3, 1)
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    documented_hook("safetensors")
+    with torch.no_grad():
+        expected = model(torch.tensor(data.table.to_numpy("float32"))).reshape(-1)
+    assert answer("regression", data.table)["Predictions"].tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("content", [[1, 2], "text"])
 def test_file_of_something_else_is_told(tmp_path, content):
     with pytest.raises(StartupError, match=r"holds a \w+, not a torch.nn.Module"):

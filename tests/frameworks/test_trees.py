@@ -70,10 +70,11 @@ def test_xgboost_model_gets_missing_values_and_refuses_other_columns(tmp_path, d
 
 
 @pytest.mark.parametrize("cut", [10, 200, 1000])
-@pytest.mark.parametrize("name", ["model.ubj", "model.json"])
+@pytest.mark.parametrize("name", ["model.ubj", "MODEL.UBJ", "model.json"])
 def test_xgboost_file_that_was_cut_off_is_told(tmp_path, data, cut, name):
     path = tmp_path / name
     save_booster(data, path)
+    load_artifact(path)
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(StartupError, match="Could not load model from the artifact file"):
         load_artifact(path)
@@ -151,6 +152,18 @@ def test_skops_file_with_unknown_types_is_refused_by_their_names(tmp_path):
         load_artifact(tmp_path / "model.skops")
     assert "test_trees.double" in str(caught.value)
     assert "load_model hook" in str(caught.value)
+
+
+def test_skops_types_are_trusted_through_the_documented_hook(tmp_path, data, load, documented_hook):
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    skops.io.dump(FunctionTransformer(double), tmp_path / "model.skops")
+    documented_hook("skops")
+    path = tmp_path / "custom.py"
+    path.write_text(path.read_text().replace("my_package.MyTransformer", f"{__name__}.double"))
+    frame = load("transform").predictor.transform(data.table)
+    assert frame.equals(data.table * 2)
 
 
 def test_text_targets_need_a_hook(tmp_path, data, answer):
