@@ -51,14 +51,31 @@ def make(environment: Environment) -> Path:
 
 
 def require_programs(environment: Environment) -> None:
-    """SystemExit with what to install, unless the system has all programs it needs."""
-    missing = [name for name in environment.programs if shutil.which(name) is None]
+    """Install the programs of the system that it needs; SystemExit where that cannot be done here.
+
+    Only root of a Debian system can; anybody else is told what to install.
+    """
+    missing = missing_programs(environment)
+    if not missing:
+        return
+    packages = sorted({word for name in missing for word in environment.programs[name].split()})
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        tell(f"installing {' '.join(packages)}")
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+        for command in (["apt-get", "update"], install):
+            subprocess.run(command, stdout=subprocess.DEVNULL, env=env, check=False)
+        missing = missing_programs(environment)
     if missing:
-        packages = " ".join(sorted({environment.programs[name] for name in missing}))
         sys.exit(
             f"framework_env: {environment.name} needs {', '.join(missing)}; "
-            f"apt-get install {packages}"
+            f"apt-get install {' '.join(packages)}"
         )
+
+
+def missing_programs(environment: Environment) -> list[str]:
+    """The programs it needs and the system lacks."""
+    return [name for name in environment.programs if shutil.which(name) is None]
 
 
 def digest(*paths: Path) -> str:

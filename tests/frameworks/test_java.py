@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -62,6 +63,13 @@ def load(tmp_path: Path) -> Iterator[Load]:
         yield make
 
 
+def wait_until(condition: Callable[[], bool], timeout: float = 20) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def csv(text: str) -> Payload:
     return Payload(text.encode(), media_type="text/csv", from_request=True)
 
@@ -88,7 +96,7 @@ def test_data_that_do_not_fit_are_the_clients_fault(text, said, load, jars):
 def test_error_of_java_code_is_told_and_its_trace_logged(load, jars, caplog):
     with pytest.raises(HookError, match=r"NumberFormatException: For input string: \"x\""):
         load(jars["own"]).predict(csv("a\nx\n"))
-    assert "OwnPredictor.predict" in caplog.text
+    wait_until(lambda: "OwnPredictor.predict" in caplog.text)
 
 
 def test_exit_of_java_code_fails_one_request(load, jars):
@@ -272,3 +280,10 @@ def test_terminate_ends_the_java_process_of_pmml_and_a_new_one_may_follow(pmml):
         (gateway,) = processes(os.getpid(), "py4j")
         model.terminate()
         assert psutil.wait_procs([gateway], 10)[1] == []
+
+
+def test_port_of_the_java_process_of_pmml_asks_for_its_secret(pmml):
+    model = load_model(ModelSpec(str(pmml), "multiclass", **LABELS), Settings())
+    (gateway,) = processes(os.getpid(), "py4j")
+    assert "--enable-auth" in gateway.cmdline()
+    model.terminate()

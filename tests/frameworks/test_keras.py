@@ -76,6 +76,14 @@ def test_table_that_does_not_fit_is_the_models_failure(keras, tmp_path, data, an
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+def test_ending_may_have_any_case(keras, tmp_path, data, answer, name):
+    linear(keras).save(tmp_path / name)
+    expected = answer("regression", data.table)
+    (tmp_path / name).rename(tmp_path / name.upper())
+    assert answer("regression", data.table).equals(expected)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
 def test_layer_with_code_inside_is_refused(keras, tmp_path, name):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda rows: rows * 2)])
     model.save(tmp_path / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -202,7 +203,11 @@ def test_error_log_shows_where_the_hook_failed(load, caplog):
     code = "helper <- function(n) stop('deep down')\nscore <- function(data, model) helper(1)\n"
     with pytest.raises(HookError):
         load(LOADS + code).predict(csv("a\n1\n"))
-    lines = [record.getMessage() for record in caplog.records]
+    lines: list[str] = []
+    deadline = time.monotonic() + 20
+    while "R:   at helper(1)" not in lines and time.monotonic() < deadline:
+        time.sleep(0.02)
+        lines = [record.getMessage() for record in caplog.records]
     assert "R: error in score: deep down" in lines
     assert "R:   at helper(1)" in lines
     assert not [line for line in lines if "tryCatch" in line]

@@ -70,10 +70,11 @@ def test_xgboost_model_gets_missing_values_and_refuses_other_columns(tmp_path, d
 
 
 @pytest.mark.parametrize("cut", [10, 200, 1000])
-@pytest.mark.parametrize("name", ["model.ubj", "model.json"])
+@pytest.mark.parametrize("name", ["model.ubj", "MODEL.UBJ", "model.json"])
 def test_xgboost_file_that_was_cut_off_is_told(tmp_path, data, cut, name):
     path = tmp_path / name
     save_booster(data, path)
+    load_artifact(path)
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(StartupError, match="Could not load model from the artifact file"):
         load_artifact(path)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datarobot_drum.drum.predictors.arrays import probabilities
@@ -35,7 +38,8 @@ class KerasPredictor(Predictor):
         choose_backend()
         import keras
 
-        return keras.models.load_model(path, compile=False)
+        with _lower_case(path) as readable:
+            return keras.models.load_model(readable, compile=False)
 
     @classmethod
     def accepts(cls, model: Any) -> bool:
@@ -50,6 +54,18 @@ class KerasPredictor(Predictor):
         values = self.model.predict(table, verbose=0)
         is_classification = self.target.type.is_classification
         return RawPredictions(probabilities(values) if is_classification else values)
+
+
+@contextmanager
+def _lower_case(path: Path) -> Iterator[Path]:
+    """The file under a name whose ending Keras knows: it tells the format by it, in lower case."""
+    if path.suffix == path.suffix.lower():
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder, path.name.lower())
+        link.symlink_to(path.resolve())
+        yield link
 
 
 def choose_backend() -> None:

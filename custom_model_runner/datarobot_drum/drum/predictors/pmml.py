@@ -13,6 +13,7 @@ import numpy as np
 
 from datarobot_drum.drum.errors import InvalidInput, InvalidOutput, StartupError
 from datarobot_drum.drum.predictors.base import Predictor, RawPredictions
+from datarobot_drum.drum.predictors.pmml_gateway import close_gateway, open_gateway
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +43,16 @@ class PmmlPredictor(Predictor):
                 "PMML models need Java on the PATH: install it, on Debian with "
                 "'apt-get install openjdk-17-jre-headless'"
             )
+        process = open_gateway()
         try:
+            model = Model.load(str(path))
             # a file may declare outputs of its own and leave out the probabilities
-            return Model.load(str(path)).setSupplementOutput(True)
+            model.setSupplementOutput(True)
         except Exception:
-            Model.close()
+            close_gateway(process)
             raise
+        model.java_process = process
+        return model
 
     @classmethod
     def accepts(cls, model: Any) -> bool:
@@ -115,7 +120,7 @@ class PmmlPredictor(Predictor):
 
     def close(self) -> None:
         """End the Java process; a model that is loaded later starts a new one."""
-        self.model.close()
+        close_gateway(getattr(self.model, "java_process", None))
 
 
 def _chunks(table: pd.DataFrame) -> Iterator[str]:
