@@ -8,6 +8,10 @@ import sys
 import pytest
 
 HEAVY = {
+    "boto3",
+    "datarobot",
+    "datarobot_dome",
+    "datarobot_mlops",
     "fastapi",
     "flask",
     "gunicorn",
@@ -18,6 +22,8 @@ HEAVY = {
     "starlette",
     "uvicorn",
 }
+
+PLATFORM_SERVICES = ("api_access", "lazy_loading", "mlops", "moderation", "push", "reporting", "s3")
 
 PROBE = """
 import sys
@@ -49,7 +55,11 @@ def test_module_for_model_code_needs_only_the_standard_library(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["entry_point", "main", "cli", "server", "settings", "lifecycle", "worker"]
+    "module",
+    [
+        *("entry_point", "main", "cli", "server", "settings", "lifecycle", "worker"),
+        *(f"platform_services.{name}" for name in PLATFORM_SERVICES),
+    ],
 )
 def test_command_starts_without_loading_frameworks(module):
     assert imported_with(f"datarobot_drum.drum.{module}") & HEAVY == set()

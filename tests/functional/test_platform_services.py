@@ -140,6 +140,20 @@ def test_chats_are_reported(server_type, start_server, folder, spool):
     assert errors == [False, False, True]
 
 
+def test_deployment_may_refuse_the_texts_of_chats(start_server, folder, spool, service):
+    env = {"EXTERNAL_WEB_SERVER_URL": service.url, "API_TOKEN": TOKEN, "TARGET_NAME": "answer"}
+    server = start_server(
+        folder(TEXTS),
+        *("--target-type", "textgeneration", "--monitor"),
+        env={**monitored(spool), **env},
+        server_type="fastapi",
+    )
+    assert server.post("/chat/completions", json={"messages": []}).status_code == 200
+    server.stop()
+    (stats,) = reports(spool)
+    assert stats["numPredictions"] == 1
+
+
 def test_unstructured_model_reports_by_itself(server_type, start_server, folder, spool):
     env = {**monitored(spool), "EXTERNAL_WEB_SERVER_URL": "http://127.0.0.1:9", "API_TOKEN": "t"}
     server = start_server(

@@ -59,12 +59,16 @@ BLUEPRINT = {
 
 @dataclass
 class Platform:
-    """What was asked for; the path that `fails` is answered with an error."""
+    """What was asked for; the path that `fails` is answered with an error.
+
+    `settings` are those of every deployment.
+    """
 
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
     bodies: dict[str, Any] = field(default_factory=dict)
     fails: str | None = None
+    settings: Any = field(default_factory=dict)
 
     def parts(self, path: str) -> list[tuple[str, str]]:
         """The parts of the form that was sent to `path`: name, or file name, and text."""
@@ -116,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, {"message": "Invalid Authorization header"})
         elif path == self.state.fails:
             self._send(422, {"message": "the platform is tired"})
+        elif path.startswith("/deployments/"):
+            self._send(200, self.state.settings)
         else:
             self._send(200 if self.command == "GET" else 201, _reply(path, body))
 

@@ -38,8 +38,9 @@ def run(args: Namespace) -> int:
     """
     if args.command == "server" and isinstance(args.address[1], PortOfDefault):
         raise DrumError(NO_PORT)
-    engine = _engine(Settings.load().container_engine)
-    line = inside(args, os.environ)
+    settings = Settings.load()
+    engine = _engine(settings.container_engine)
+    line = inside(args, os.environ, _tls_files(settings))
     image = _image(engine, args)
     _check_version(engine, image)
     command = run_command(engine, image, args.memory, line)
@@ -53,6 +54,12 @@ def run(args: Namespace) -> int:
         ended_well = interrupted.number == signal.SIGINT or interrupted.code == 0
         return 0 if ended_well else INTERRUPTED
     return 0
+
+
+def _tls_files(settings: Settings) -> list[str]:
+    """Files that settings name; the settings themselves are passed on as variables."""
+    files = (settings.ssl_certfile, settings.ssl_keyfile, settings.ssl_ca_certs)
+    return [path for path in dict.fromkeys(files) if path is not None]
 
 
 def run_command(engine: str, image: str, memory: str | None, line: Inside) -> list[str]:

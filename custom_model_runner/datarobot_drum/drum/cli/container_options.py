@@ -6,7 +6,7 @@ import ipaddress
 import os
 import stat
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +73,10 @@ class Inside:
     output: Path | None = None
 
 
-def inside(args: Namespace, environ: Mapping[str, str]) -> Inside:
-    """Translate a parsed command line."""
-    words, mounts = [args.command], []
+def inside(args: Namespace, environ: Mapping[str, str], files: Sequence[str] = ()) -> Inside:
+    """Translate a parsed command line; `files` are to be found inside where they are here."""
+    words = [args.command]
+    mounts = [Mount(os.path.realpath(path), os.path.abspath(path)) for path in files]
     for argument in arguments_of(args.command):
         value = getattr(args, argument.dest)
         is_told = value != argument.default and argument.dest not in LEFT_OUT

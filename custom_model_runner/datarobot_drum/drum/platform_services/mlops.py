@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.enum import EMBEDDED
 from datarobot_drum.drum.errors import StartupError
+from datarobot_drum.drum.platform_services.api_access import endpoint
+from datarobot_drum.drum.platform_services.deployment_settings import WantsTexts
 from datarobot_drum.drum.platform_services.extras import MLOPS
 from datarobot_drum.drum.platform_services.reporting import (
     NO_REPORTS,
@@ -81,7 +84,16 @@ def start_reports(spec: ModelSpec, settings: Settings, rules: OutputRules) -> Re
     )
     if spec.reports == EMBEDDED:
         return EmbeddedReports(calls)
-    return StructuredReports(calls, rules, settings.prompt_column)
+    return StructuredReports(
+        calls, rules, settings.prompt_column, _wants_texts(spec.deployment_id, settings)
+    )
+
+
+def _wants_texts(deployment_id: str, settings: Settings) -> Callable[[], bool]:
+    """Asks the platform where that can be done, else says yes."""
+    if not settings.webserver or not settings.api_token:
+        return lambda: True
+    return WantsTexts(endpoint(settings.webserver), settings.api_token, deployment_id)
 
 
 def _library(spec: ModelSpec, settings: Settings) -> Any:

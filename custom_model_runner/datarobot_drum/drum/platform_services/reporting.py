@@ -208,10 +208,20 @@ class QueuedReports(Reports):
 
 
 class StructuredReports(QueuedReports):
-    """Reports rows, predictions and chats of a model."""
+    """Reports rows, predictions and chats of a model.
 
-    def __init__(self, calls: ReportQueue, rules: OutputRules, prompt_column: str) -> None:
+    `wants_texts` tells, whenever a chat is reported, whether its texts may be.
+    """
+
+    def __init__(
+        self,
+        calls: ReportQueue,
+        rules: OutputRules,
+        prompt_column: str,
+        wants_texts: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(calls)
+        self._wants_texts = wants_texts
         self._rules = rules
         self._prompt_column = prompt_column
 
@@ -300,7 +310,7 @@ class StructuredReports(QueuedReports):
             import pandas as pd
 
             reporter.report_deployment_stats(1, spent, failed=failed)
-            if not failed:
+            if not failed and self._wants_texts():
                 rows = pd.DataFrame({self._prompt_column: [prompt]})
                 reporter.report_predictions_data(rows, [answer or ""], [str(association_id)], None)
 

@@ -50,6 +50,16 @@ def test_memory_and_secrets_of_options_reach_the_engine(engine: Engine, args: Ar
     assert (tmp_path / "out.csv").read_text() == "Predictions\n1\n"
 
 
+def test_certificate_of_the_settings_is_mounted(
+    engine: Engine, args: Args, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "cert.pem").touch()
+    monkeypatch.setenv("DRUM_SSL_CERTFILE", str(tmp_path / "cert.pem"))
+    assert container.run(args()) == 0
+    assert f"{tmp_path / 'cert.pem'}:{tmp_path / 'cert.pem'}:ro" in engine.values("-v")
+    assert "DRUM_SSL_CERTFILE" in engine.values("-e")
+
+
 def test_unknown_image_is_told(engine: Engine, args: Args):
     message = "The string 'no/such' does not represent a docker image in your registry or a dir"
     with pytest.raises(DrumError, match=message):

@@ -237,6 +237,14 @@ def test_completion_is_reported_with_prompt_and_association_id(receiver: Receive
     assert receiver.data == [({"promptText": ["hi"]}, ["ho"], ["7"], None)]
 
 
+def test_texts_that_are_not_wanted_are_not_reported(receiver: Receiver, start: Start):
+    rules = OutputRules(TargetType.TEXT_GENERATION)
+    to = StructuredReports(start(), rules, "promptText", lambda: False)
+    to.chat(PROMPT, 7, lambda: {"choices": []})
+    to.stop()
+    assert (receiver.stats, receiver.data) == ([(1, False)], [])
+
+
 def test_stream_is_reported_when_it_ends(receiver: Receiver, start: Start):
     to = reports(start(), TargetType.TEXT_GENERATION)
     chunks = to.chat(PROMPT, "id", lambda: iter([chunk("h"), chunk("o"), chunk(None)]))
