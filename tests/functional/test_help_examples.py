@@ -19,11 +19,6 @@ import pytest
 
 from datarobot_drum.drum.cli.parser import EXAMPLES, SUMMARIES, parse
 
-#: Commands that are not there yet, and why; each must leave this table with its examples.
-NOT_YET = {
-    "fit": "comes with the training of models",
-    "push": "comes with the extras of the platform",
-}
 #: Commands whose examples are only parsed, and why.
 PARSED_ONLY = {"push": "there is no platform to push to"}
 
@@ -47,13 +42,14 @@ def run_lines() -> list[str]:
 
 
 def test_every_command_has_examples():
-    assert {name for name in SUMMARIES if not drum_lines(name)} == set(NOT_YET)
+    assert [name for name in SUMMARIES if not drum_lines(name)] == []
 
 
 @pytest.mark.parametrize("command", SUMMARIES)
 def test_examples_are_of_their_command_and_parse(command, tmp_path, monkeypatch):
-    monkeypatch.chdir(prepared(tmp_path, None))
-    for line in drum_lines(command):
+    lines = drum_lines(command)
+    monkeypatch.chdir(prepared(tmp_path, lines[0]))
+    for line in lines:
         variables, words = split(line)
         assert words[:2] == ["drum", command]
         assert parse(words[1:], variables).command == command
@@ -79,11 +75,40 @@ def prepared(folder: Path, line: str | None) -> Path:
     if target is not None:
         # what the line tells must do without it
         (folder / "model" / "model-metadata.yaml").unlink()
+    if words[1:2] == ["fit"]:
+        prepare_training(folder)
+        return folder
     for sample in (folder / "model").glob("sample.*"):
         shutil.copy(sample, folder / {".csv": "data.csv", ".txt": "note.txt"}[sample.suffix])
     (folder / "data.csv").touch()
     (folder / "note.txt").touch()
     return folder
+
+
+FIT = """
+import pickle
+from pathlib import Path
+
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+
+def fit(X, y, output_dir, class_order, **kwargs):
+    model = (LogisticRegression() if class_order else LinearRegression()).fit(X, y)
+    Path(output_dir, "model.pkl").write_bytes(pickle.dumps(model))
+"""
+
+
+def prepare_training(folder: Path) -> None:
+    """A model that can be trained, and dense and sparse data with the columns of the examples."""
+    (folder / "model" / "custom.py").write_text(FIT)
+    (folder / "trained").mkdir()
+    rows = [f"{n},{n % 7},{2 * n},{'yes' if n % 7 > 3 else 'no'}\n" for n in range(1100)]
+    (folder / "data.csv").write_text("".join(["rooms,floor,price,churn\n", *rows]))
+    entries = "".join(f"{n} {n % 3 + 1} 1\n" for n in range(1, 61))
+    header = "%%MatrixMarket matrix coordinate integer general\n60 3 60\n"
+    (folder / "x.mtx").write_text(header + entries)
+    (folder / "x.columns").write_text("red\ngreen\nblue\n")
+    (folder / "y.csv").write_text("colour\n" + "".join(f"c{n % 3}\n" for n in range(1, 61)))
 
 
 def environment(home: Path) -> dict[str, str]:

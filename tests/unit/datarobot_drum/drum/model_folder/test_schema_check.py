@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import pandas as pd
 import pytest
 
@@ -18,7 +16,8 @@ from datarobot_drum.drum.model_folder import (
     check_schema_target,
 )
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+#: an image of one pixel
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 WRONG_COUNT = (
     "Incorrect number of columns. 2 received. However, the schema dictates that number "
     "of columns should be EQUALS 1"
