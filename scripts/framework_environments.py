@@ -114,8 +114,10 @@ def find_links() -> list[str]:
 
 def check(python: Path, environment: Environment) -> None:
     """SystemExit when the lock does not give the package all that it needs."""
-    done = subprocess.run([str(python), "-m", "pip", "check"], stdout=2, check=False)
+    command = [str(python), "-m", "pip", "check"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
+        tell(done.stdout)
         sys.exit(
             f"framework_env: {environment.lock.relative_to(ROOT)} does not fit the package; "
             f"run scripts/framework_env --lock {environment.name}"

@@ -22,7 +22,7 @@ SERVER_TYPES = ("flask", "gunicorn", "fastapi")
 #: Capabilities that are not part of this version.
 NOT_YET = "openai-proxy,moderation-seam,custom-task-interface"
 #: Groups of command-line cases: those that count whole, and those of which only some commands do.
-WHOLE_GROUPS = "abcdeghis"
+WHOLE_GROUPS = "abcdefghis"
 PARTIAL_GROUPS = "jkp"
 COMMANDS = ("score", "server")
 PARALLEL = 2
