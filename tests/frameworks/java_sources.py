@@ -9,6 +9,7 @@ from zipfile import ZipFile
 HERE = Path(__file__).resolve().parent
 OWN = HERE / "OwnPredictor.java"
 SCORING_CODE = HERE / "scoring_code"
+DRIVERLESS = HERE / "driverless"
 SERVICE = "META-INF/services/com.datarobot.prediction.IPredictorInfo"
 
 

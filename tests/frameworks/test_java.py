@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-from tests.frameworks.java_sources import OWN, make_jar, make_scoring_code
+from tests.frameworks.java_sources import DRIVERLESS, OWN, make_jar, make_scoring_code
 
 from datarobot_drum.drum.errors import HookError, InvalidInput, StartupError
 from datarobot_drum.drum.language_predictors.java_predictor.java_predictor import JavaPredictor
@@ -168,6 +168,23 @@ def test_jar_without_a_predictor_says_what_is_looked_for(load, tmp_path_factory)
     make_jar(folder / "other.jar", [folder / "Other.java"])
     with pytest.raises(StartupError, match=r"no class in .*other\.jar is a predictor"):
         load(folder / "other.jar")
+
+
+def test_driverless_pipeline_is_scored_by_the_runtime_that_is_given(
+    load, tmp_path, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("driverless")
+    (folder / "pipeline.mojo").touch()
+    make_jar(folder / "mojo2-runtime.jar", sorted(DRIVERLESS.rglob("*.java")))
+    environ = {"DRUM_JAVA_CUSTOM_CLASS_PATH": str(folder / "mojo2-runtime.jar")}
+    with pytest.raises(StartupError, match=r"No valid license.*license\.sig in the model folder"):
+        load(folder / "pipeline.mojo", "binary", BINARY, **environ)
+    (tmp_path / "license.sig").touch()
+    model = load(folder / "pipeline.mojo", "binary", BINARY, **environ)
+    frame = model.predict(csv("name,height,more\na,1,2\n,1,2\n")).frame
+    assert frame.to_dict("list") == {"no": [0.5, 0.75], "yes": [0.5, 0.25]}
+    with pytest.raises(InvalidInput, match=r"missing: \[name\]"):
+        model.predict(csv("height\n1\n"))
 
 
 def test_two_jars_in_one_python_folder(jars, tmp_path, run_drum):

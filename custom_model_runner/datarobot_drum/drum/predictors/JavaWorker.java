@@ -64,7 +64,7 @@ public final class JavaWorker {
       }
     } catch (EOFException end) {
       Runtime.getRuntime().halt(0);
-    } catch (IOException | InterruptedException error) {
+    } catch (IOException | InterruptedException | RuntimeException error) {
       error.printStackTrace();
       Runtime.getRuntime().halt(1);
     }

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.enum import TargetType
-from datarobot_drum.drum.errors import InvalidOutput, NotSupported, StartupError
+from datarobot_drum.drum.errors import InvalidInput, InvalidOutput, NotSupported, StartupError
 from datarobot_drum.drum.payloads import (
     OutputRules,
     Payload,
@@ -38,6 +38,9 @@ from datarobot_drum.drum.predictors.request import LoadRequest
 if TYPE_CHECKING:
     from datarobot_drum.drum.model_folder import ModelMetadata, Target
     from datarobot_drum.drum.settings import Settings
+
+#: The longest array of Java.
+LIMIT = 2**31 - 1
 
 #: The key under which a custom Java class learns where the model folder is.
 MODEL_PATH = "__custom_model_path__"
@@ -173,6 +176,8 @@ class JavaModel(Model):
         self.process.terminate()
 
     def _ask(self, header: Mapping[str, object], data: bytes) -> Frame:
+        if len(data) > LIMIT:
+            raise InvalidInput("the data are too large for Java; send them in pieces below 2 GiB")
         try:
             return self.process.request(header, [data])
         except ChildError as error:

@@ -22,7 +22,7 @@ from datarobot_drum.drum.errors import (
 )
 from datarobot_drum.drum.language_predictors.java_predictor.java_predictor import JavaPredictor
 from datarobot_drum.drum.payloads import Payload, UnsupportedFormat
-from datarobot_drum.drum.predictors import load_model
+from datarobot_drum.drum.predictors import java_folder, load_model
 from datarobot_drum.drum.predictors.java_process import JavaSettings, find_artifact
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.settings import ModelSpec, Settings
@@ -265,6 +265,12 @@ def test_unstructured_model_needs_its_method(load):
         load("", "unstructured")
     with pytest.raises(NotSupported):
         load("unstructured").predict_unstructured(b"", None, None, {}, None)
+
+
+def test_data_beyond_the_longest_array_are_refused(load, monkeypatch):
+    monkeypatch.setattr(java_folder, "LIMIT", 3)
+    with pytest.raises(InvalidInput, match="too large for Java"):
+        load().predict(csv("a\n12\n"))
 
 
 class Tripled(JavaPredictor):
