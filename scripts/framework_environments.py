@@ -86,24 +86,22 @@ def digest(*paths: Path) -> str:
 
 def install(python: Path, environment: Environment, *what: str) -> None:
     """Install exactly what is given, by the first installer that can do it."""
-    for command in installers(python, environment):
+    for command in installers(python):
         if subprocess.run([*command, "--quiet", "--no-deps", *what], stdout=2).returncode == 0:
             return
     sys.exit(f"framework_env: could not install {what[-1]} into {python.parent.parent}")
 
 
-def installers(python: Path, environment: Environment) -> Iterator[list[str]]:
-    """uv, uv with the extra index, and pip, whose configuration uv does not read."""
+def installers(python: Path) -> Iterator[list[str]]:
+    """uv, and pip, whose configuration uv does not read."""
     uv = shutil.which("uv")
-    index = ["--extra-index-url", environment.extra_index] if environment.extra_index else []
     if uv:
         # compiled now: where PYTHONDONTWRITEBYTECODE is set each start would compile it all anew
-        command = [uv, "pip", "install", "--compile-bytecode", "--python", str(python)]
-        command += find_links()
-        yield command
-        if index:
-            yield [*command, *index, "--index-strategy", "unsafe-best-match"]
-    yield [str(python), "-m", "pip", "install", *index]
+        yield [
+            *(uv, "pip", "install", "--compile-bytecode", "--python", str(python)),
+            *find_links(),
+        ]
+    yield [str(python), "-m", "pip", "install"]
 
 
 def find_links() -> list[str]:

@@ -19,8 +19,6 @@ class Environment:
     name: str
     #: programs of the system it needs, each with the Debian package that has it
     programs: Mapping[str, str] = field(default_factory=dict)
-    #: where packages are that neither the package index nor PIP_FIND_LINKS has
-    extra_index: str | None = None
 
     @property
     def wanted(self) -> Path:
@@ -38,7 +36,7 @@ _JDK = "openjdk-17-jdk-headless"
 ENVIRONMENTS = (
     Environment("trees"),
     Environment("onnx"),
-    Environment("torch", extra_index="https://download.pytorch.org/whl/cpu"),
+    Environment("torch"),
     Environment("keras"),
     Environment("java", programs={"java": _JDK, "javac": _JDK}),
     Environment("r", programs={"Rscript": "r-base-core r-recommended"}),
