@@ -89,7 +89,8 @@ def install(python: Path, environment: Environment, *what: str) -> None:
     for command in installers(python):
         if subprocess.run([*command, "--quiet", "--no-deps", *what], stdout=2).returncode == 0:
             return
-    sys.exit(f"framework_env: could not install {what[-1]} into {python.parent.parent}")
+    hint = f"; {environment.hint}" if environment.hint else ""
+    sys.exit(f"framework_env: could not install {what[-1]} into {python.parent.parent}{hint}")
 
 
 def installers(python: Path) -> Iterator[list[str]]:

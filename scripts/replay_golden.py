@@ -49,9 +49,6 @@ def prepare_http(http: Path) -> None:
         if body:
             exchange["response"]["body"] = base64.b64encode(body).decode()
     path.write_text("".join(f"{json.dumps(x)}\n" for x in exchanges))
-    # some servers need the OpenAI package there; others were recorded without it
-    for clients in Path(sys.prefix, "clients").glob("lib/python3*/site-packages"):
-        (http / "extra").symlink_to(clients)
 
 
 def add_openai(http: Path) -> None:

@@ -19,6 +19,8 @@ class Environment:
     name: str
     #: programs of the system it needs, each with the Debian package that has it
     programs: Mapping[str, str] = field(default_factory=dict)
+    #: what to do where the package index lacks something
+    hint: str = ""
 
     @property
     def wanted(self) -> Path:
@@ -36,7 +38,10 @@ _JDK = "openjdk-17-jdk-headless"
 ENVIRONMENTS = (
     Environment("trees"),
     Environment("onnx"),
-    Environment("torch"),
+    Environment(
+        "torch",
+        hint="set PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS to where PyTorch's CPU builds are",
+    ),
     Environment("keras"),
     Environment("java", programs={"java": _JDK, "javac": _JDK}),
     Environment("r", programs={"Rscript": "r-base-core r-recommended"}),
