@@ -78,6 +78,32 @@ def _die_with_parent() -> None:
         return
 
 
+def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A guard that runs a program, with the program's output as its own.
+
+    Its stdin must stay open: the end of it tells the guard that this process is gone.
+    """
+    # -P: the model folder may be the working directory and hold any module
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
+    told = json.dumps({"arguments": arguments, "environment": environment})
+    assert process.stdin is not None  # noqa: S101  # it is a pipe
+    try:
+        process.stdin.write(f"{told}\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        # it has ended already; whoever waits for it sees that
+        return process
+    return process
+
+
 def main() -> int:
     """Run the program that stdin describes; 127 when it cannot be started."""
     line = bytearray()

@@ -18,10 +18,9 @@ from typing import Any
 
 import httpx
 
-from datarobot_drum.drum.cli.load_test.guard import STOP_SECONDS
+from datarobot_drum.drum import guard
 from datarobot_drum.drum.errors import DrumError
 
-GUARD = "datarobot_drum.drum.cli.load_test.guard"
 DRUM = "datarobot_drum.drum.entry_point"
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.05
@@ -80,16 +79,7 @@ class ServerProcess:
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], *, show: bool) -> None:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._show = show
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", GUARD, *command],
-            env=dict(environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        self._process = guard.start(list(command), dict(environ))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -114,7 +104,7 @@ class ServerProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            self._process.wait(STOP_SECONDS + 5)
+            self._process.wait(guard.PATIENCE + 5)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +73,8 @@ class ManagedServer:
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
-        self._told = json.dumps({"arguments": arguments, "environment": dict(environment)})
+        self._arguments = list(arguments)
+        self._environment = dict(environment)
         self._rules = rules
         self._is_ready = is_ready
         self._lock_name = lock_name
@@ -159,7 +158,7 @@ class ManagedServer:
         with self._changing:
             if self._stopping.is_set():
                 return None
-            process = self._process = self._spawn()
+            process = self._process = guard.start(self._arguments, self._environment)
         logger.info("started the %s server, guarded by process %d", self._name, process.pid)
         threads = [
             threading.Thread(target=work, args=(process,), daemon=True)
@@ -173,24 +172,6 @@ class ManagedServer:
             # something that the server left behind may hold its output open
             thread.join(GUARD_MARGIN)
         return None if self._stopping.is_set() else code
-
-    def _spawn(self) -> subprocess.Popen[str]:
-        # -P: the model folder may be the working directory and hold any module
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", guard.__name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            text=True,
-            errors="replace",
-        )
-        # it stays open: its end tells the guard that this process is gone
-        with suppress(BrokenPipeError):
-            assert process.stdin is not None  # noqa: S101  # it is a pipe
-            process.stdin.write(f"{self._told}\n")
-            process.stdin.flush()
-        return process
 
     def _log_output(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101  # it is a pipe
