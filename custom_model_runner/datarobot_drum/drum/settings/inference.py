@@ -40,9 +40,6 @@ class InferenceSettings(BaseModel):
     ] = 3600
     """Seconds without a byte after which a direct access is given up."""
 
-    prompt_column_name: Annotated[str, FromParam("prompt_column_name")] = "promptText"
-    """Column of a table that holds the prompts."""
-
     system_prompt: Annotated[str | None, FromParam("system_prompt")] = None
     """Said to the model before each prompt of a table."""
 

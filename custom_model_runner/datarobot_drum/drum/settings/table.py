@@ -227,7 +227,7 @@ class Settings(BaseModel):
     """Start although the folder's extension file is for another server and is not loaded."""
 
     prompt_column: Annotated[str, FromParam("prompt_column_name")] = "promptText"
-    """Column that holds the prompt of a text model; reports of chats use it."""
+    """Column with the prompts in tables for OpenAI-type predictors and in reports of chats."""
 
     moderation_required: Annotated[
         bool, FromParam(names.DRUM_MODERATION_REQUIRED, stops_on="anything")

@@ -74,6 +74,7 @@ def _load_openai(request: LoadRequest, kind: ServerKind, settings: InferenceSett
         metadata=request.metadata,
         place=upstream,
         settings=settings,
+        prompt_column=request.settings.prompt_column,
         client=client,
         folder=folder,
         managed=managed,

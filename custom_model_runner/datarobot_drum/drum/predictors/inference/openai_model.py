@@ -61,6 +61,7 @@ class OpenAIModel(Model):
     metadata: ModelMetadata | None
     place: Upstream
     settings: InferenceSettings
+    prompt_column: str
     client: UpstreamClient
     folder: PythonModel | None = None
     managed: ManagedServer | None = None
@@ -146,7 +147,7 @@ class OpenAIModel(Model):
     def predict_table(self, table: Any, payload: Payload | None) -> Predictions:
         """One chat for each row of the prompts' column."""
         self._wait_in_batch(payload)
-        column = self.settings.prompt_column_name
+        column = self.prompt_column
         if column not in table.columns:
             raise InvalidInput(f"Model expects column names '['{column}']'")
         model = self._model_for(None)
