@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import stat
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datarobot_drum.drum.errors import DrumError
+
+logger = logging.getLogger("drum.fit")
 
 README = "README.md"
 README_TEXT = """\
@@ -40,7 +43,27 @@ def training_folder(output: str | None) -> Iterator[Path]:
     try:
         yield Path(os.path.realpath(name))
     finally:
-        shutil.rmtree(name, ignore_errors=True)
+        _remove(name)
+
+
+def _remove(folder: str) -> None:
+    _open_folders(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        logger.warning("the folder of the training is left in part: %s: %s", folder, error)
+        # one file must not keep all others
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folders(top: str | Path) -> None:
+    """Let the owner read, write and enter a folder and all below: a copy has the source's modes."""
+    os.chmod(top, os.stat(top).st_mode | stat.S_IRWXU)
+    for folder, names, _ in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                os.chmod(path, os.stat(path).st_mode | stat.S_IRWXU)
 
 
 def add_code(code_dir: str, folder: Path, output: str | None) -> list[str]:
@@ -57,9 +80,12 @@ def add_code(code_dir: str, folder: Path, output: str | None) -> list[str]:
             return target
         return shutil.copy2(source, target)
 
-    shutil.copytree(
-        code_dir, folder, ignore=_ignored(skipped), copy_function=copy, dirs_exist_ok=True
-    )
+    try:
+        shutil.copytree(
+            code_dir, folder, ignore=_ignored(skipped), copy_function=copy, dirs_exist_ok=True
+        )
+    finally:
+        _open_folders(folder)
     return replaced
 
 

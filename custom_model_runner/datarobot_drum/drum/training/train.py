@@ -179,6 +179,8 @@ def _write_runtime_data(
         "prediction_memory_usage": predict_memory,
         "input_dataframe_size": int(data.features.memory_usage(deep=True).sum()) / MIB,
     }
+    # a copy from the model folder may be read-only
+    (folder / RUNTIME_DATA).unlink(missing_ok=True)
     (folder / RUNTIME_DATA).write_text(json.dumps(figures), encoding="utf-8")
 
 
