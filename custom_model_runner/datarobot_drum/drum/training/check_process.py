@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -38,7 +39,8 @@ SHOWN_ROWS = 10
 
 def run_check(job: CheckJob, settings: Settings) -> Difference | None:
     """Load and predict; any exception says what does not work with the trained model."""
-    model = load_model(job.model, settings)
+    named = settings.model_copy(update={"target_name": job.target_name})
+    model = load_model(job.model, named)
     try:
         if model.target.type is TargetType.TRANSFORM:
             _check_transform(model, job)
@@ -62,21 +64,26 @@ def _check_transform(model: Model, job: CheckJob) -> None:
 def _check_predictions(model: Model, features: DataFile) -> Difference | None:
     whole = model.predict(payload_of(features)).frame
     sample, positions = sample_of(read_table(payload_of(features)))
-    handle, name = tempfile.mkstemp(prefix="drum-fit-sample-", suffix=".tmp")
-    os.close(handle)
-    data = write_table(sample, Path(name), typed=features.media_type not in _TEXT_TYPES)
+    # beside the data, where it goes with them however this process ends
+    data = write_table(sample, Path(features.path).with_name("sample"), features.media_type)
     second = model.predict(payload_of(data)).frame
     first = whole.iloc[positions].reset_index(drop=True)
     rows = differing_rows(first, second)
-    Path(name).unlink()
     if not rows:
-        Path(data.path).unlink()
         return None
     shown = rows[-SHOWN_ROWS:]
-    return Difference(str(first.iloc[shown]), str(second.iloc[shown]), data.path)
+    return Difference(str(first.iloc[shown]), str(second.iloc[shown]), _kept(data))
 
 
-_TEXT_TYPES = ("text/csv", "text/mtx")
+def _kept(data: DataFile) -> str:
+    """A copy of a file for the user to look at."""
+    suffix = Path(data.path).suffix
+    with (
+        tempfile.NamedTemporaryFile(prefix="drum-fit-sample-", suffix=suffix, delete=False) as copy,
+        open(data.path, "rb") as file,
+    ):
+        shutil.copyfileobj(file, copy)
+    return copy.name
 
 
 def differing_rows(first: pd.DataFrame, second: pd.DataFrame) -> list[int]:

@@ -158,6 +158,7 @@ def _check(prepared: _Prepared, job: FitJob, settings: Settings, folder: Path, t
         dataclasses.replace(prepared.spec, code_dir=str(folder)),
         prepared.data,
         job,
+        target_name=prepared.target.name,
         has_default_schema=prepared.has_default_schema,
         timeout=settings.fit_check_timeout or None,
     )
