@@ -19,6 +19,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import DrumError, SchemaViolation
 from datarobot_drum.drum.model_folder import DEFAULT_TRANSFORM_SCHEMA, check_output
 from datarobot_drum.drum.observability.logs import setup_logging
+from datarobot_drum.drum.parent_death import end_with_group
 from datarobot_drum.drum.payloads import read_table
 from datarobot_drum.drum.predictors import Model, load_model
 from datarobot_drum.drum.settings import Settings
@@ -133,9 +134,12 @@ def _failed(error: BaseException) -> CheckReport:
 
 
 def _end_with_parent() -> None:
-    """End when the parent's end of stdin is gone, as it is after its death of any kind."""
+    """End when the parent's end of stdin is gone, as it is after its death of any kind.
+
+    What the model has started ends as well.
+    """
     os.read(0, 1)  # nothing is ever written to it
-    os._exit(1)
+    end_with_group()
 
 
 if __name__ == "__main__":
