@@ -68,7 +68,8 @@ def train(job: FitJob, settings: Settings, tell: Tell) -> None:
     Nothing is written to the model folder, and nothing to the output folder before all went well.
     Raises DrumError, or what the model's code raised.
     """
-    output.check_output_folder(job.output, job.model.code_dir)
+    written = (RUNTIME_DATA,) if job.writes_runtime_data else ()
+    output.check_output_folder(job.output, job.model.code_dir, written)
     prepared = _prepare(job, settings, tell)
     tell("Starting Fit")
     with output.training_folder(job.output) as folder:

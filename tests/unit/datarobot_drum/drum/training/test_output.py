@@ -178,3 +178,28 @@ def test_output_folder_must_be_writable(code_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(DrumError, match="cannot be written; choose another folder"):
         output.check_output_folder(str(tmp_path / "out"), str(code_dir))
+
+
+@pytest.mark.parametrize(
+    ("there", "blocked"),
+    [
+        ("custom.py/x", "custom.py"),
+        ("sub", "sub"),
+        ("sub/data.txt/x", "sub/data.txt"),
+        ("f/x", "f"),
+    ],
+)
+def test_what_is_in_the_way_is_told_before_training(code, tmp_path, there, blocked):
+    (tmp_path / "out" / there).parent.mkdir(parents=True)
+    (tmp_path / "out" / there).write_text("mine")
+    with pytest.raises(DrumError, match=f"has {blocked} of another kind; remove it first"):
+        output.check_output_folder(str(tmp_path / "out"), str(code), ["f"])
+
+
+def test_what_is_not_copied_is_not_in_the_way(code):
+    out = code / "sub" / "out"
+    (out / "__pycache__").mkdir(parents=True)
+    (out / "sub").mkdir()
+    (out / "sub" / "out").write_text("mine")
+    (code / "sub" / "up").symlink_to(code)
+    output.check_output_folder(str(out), str(code), ["f"])

@@ -91,6 +91,14 @@ def test_figures_of_the_run_are_written(write_code, run, out):
     assert min(figures.values()) > 0
 
 
+@pytest.mark.parametrize("name", ["custom.py", "fit_runtime_data.json"])
+def test_folder_in_the_way_of_a_file_is_told_before_training(write_code, run, out, code_dir, name):
+    write_code(MEAN.replace("facts =", "print(1 / 0)"))
+    (out / name).mkdir()
+    with pytest.raises(DrumError, match=f"has {name} of another kind"):
+        run(output=str(out), writes_runtime_data=True)
+
+
 def test_files_that_are_replaced_are_told(write_code, run, out, caplog):
     write_code(MEAN)
     (out / "model.json").write_text("{}")
