@@ -57,7 +57,7 @@ def test_folders_of_a_read_only_model_can_be_written_in_the_copy(code, folder):
 
 
 def test_closed_folder_of_a_training_is_removed(tmp_path, monkeypatch):
-    modes = []
+    modes: list[int] = []
     rmtree = shutil.rmtree
 
     def remove(path, **options):
