@@ -260,9 +260,10 @@ def test_terminated_run_leaves_no_process_and_no_file(folder, home):
 def test_check_ends_with_a_killed_parent(folder, home):
     sleeper = "import subprocess\ndef load_model(code_dir): subprocess.run(['sleep', '600'])\n"
     write(folder, HOOK + sleeper)
+    (folder / "tmp").mkdir()
     process = subprocess.Popen(
         [*DRUM, *fit_words(folder, KINDS[0])],
-        env=clean_environment(home),
+        env=clean_environment(home, {"TMPDIR": str(folder / "tmp")}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -270,6 +271,7 @@ def test_check_ends_with_a_killed_parent(folder, home):
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
     assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert contents(folder / "tmp") == {}
 
 
 def _wait_for_children(process, count: int = 1) -> list[psutil.Process]:

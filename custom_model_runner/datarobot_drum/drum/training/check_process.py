@@ -115,7 +115,8 @@ def main(argv: Sequence[str]) -> int:
     """Do the check that the file describes and write the report."""
     job = CheckJob.read(Path(argv[0]))
     setup_logging(job.logging_level)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder = Path(argv[0]).parent
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
         # the command has warned of bad values
         difference = run_check(job, Settings.load(warn=False))
@@ -133,12 +134,13 @@ def _failed(error: BaseException) -> CheckReport:
     return CheckReport(peak_memory(), text, error.exit_code if isinstance(error, DrumError) else 1)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(folder: Path) -> None:
     """End when the parent's end of stdin is gone, as it is after its death of any kind.
 
-    What the model has started ends as well.
+    What the model has started ends as well, and the folder with the data goes.
     """
     os.read(0, 1)  # nothing is ever written to it
+    shutil.rmtree(folder, ignore_errors=True)
     end_with_group()
 
 

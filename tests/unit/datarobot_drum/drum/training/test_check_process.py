@@ -147,7 +147,7 @@ def quiet_logging():
 def test_process_reports_how_it_went(
     check, tmp_path, monkeypatch, quiet_logging, code, error, exit_code
 ):
-    monkeypatch.setattr(check_process, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(check_process, "_end_with_parent", lambda folder: None)
     target = "transform" if exit_code == 3 else "regression"
     job = check(code, target, has_default_schema=exit_code == 3)
     job.write(tmp_path / "job.json")
