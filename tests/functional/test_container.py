@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tests.conftest import DRUM, clean_environment, find_free_port
 from tests.stand_ins.engine import Engine
 
 MODEL = """
+import json
 import os
 import pandas as pd
 
@@ -96,6 +98,17 @@ def test_output_that_was_there_stays_after_an_error(score: Score, model: Path):
     (model.parent / "result.csv").write_text("old")
     assert score("--output", str(model.parent / "result.csv")).returncode == 1
     assert (model.parent / "result.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("head", ["a", "exit"])
+def test_results_of_a_validation_are_kept_though_it_fails(run_drum, model, engine, head):
+    (model.parent / "rows.csv").write_text(f"{head}\n1\n2\n")
+    place = ("--code-dir", str(model), "--input", str(model.parent / "rows.csv"))
+    kind = ("--target-type", "regression", "--docker", "my/image")
+    output = model.parent / "checks.json"
+    done = run_drum("validation", *place, *kind, "--output", str(output), env=engine.environ)
+    assert (done.returncode == 0) is (head == "a"), done.stderr
+    assert json.loads(output.read_text())
 
 
 def test_variables_are_passed_by_name(score: Score, engine: Engine):

@@ -258,23 +258,26 @@ def test_terminated_run_leaves_no_process_and_no_file(folder, home):
 
 
 def test_check_ends_with_a_killed_parent(folder, home):
-    write(folder, HOOK + "\ndef load_model(code_dir):\n    __import__('time').sleep(600)\n")
+    sleeper = "import subprocess\ndef load_model(code_dir): subprocess.run(['sleep', '600'])\n"
+    write(folder, HOOK + sleeper)
+    (folder / "tmp").mkdir()
     process = subprocess.Popen(
         [*DRUM, *fit_words(folder, KINDS[0])],
-        env=clean_environment(home),
+        env=clean_environment(home, {"TMPDIR": str(folder / "tmp")}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    children = _wait_for_children(process)
+    children = _wait_for_children(process, count=2)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
     assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert contents(folder / "tmp") == {}
 
 
-def _wait_for_children(process) -> list[psutil.Process]:
-    """The check's process, once it is there."""
+def _wait_for_children(process, count: int = 1) -> list[psutil.Process]:
+    """The check's process, and what the model has started there, once they are there."""
     deadline = time.monotonic() + 60
-    while not (found := psutil.Process(process.pid).children(recursive=True)):
+    while len(found := psutil.Process(process.pid).children(recursive=True)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found

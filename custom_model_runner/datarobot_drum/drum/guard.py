@@ -2,12 +2,11 @@
 
 Its first line on stdin is a JSON object with the program's `arguments` and `environment`, which
 so are on no command line; the end of stdin tells that the parent has died, even of SIGKILL.
-Only the standard library is imported, or each guard would cost megabytes.
+Only the standard library and what is as small are imported, or each guard would cost megabytes.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
@@ -16,12 +15,13 @@ import subprocess
 import sys
 from types import FrameType
 
+from datarobot_drum.drum.parent_death import signalled_at_death_of
+
 #: Seconds between SIGTERM and SIGKILL.
 PATIENCE = 10.0
 #: Seconds between two looks at the program and at the parent.
 PERIOD = 0.2
 CANNOT_START = 127
-PR_SET_PDEATHSIG = 1
 
 
 class Guard:
@@ -37,7 +37,8 @@ class Guard:
             env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # this process has one thread
+            # the last resort, for a guard that is killed itself; this process has one thread
+            preexec_fn=signalled_at_death_of(os.getpid(), signal.SIGKILL),
         )
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
@@ -68,14 +69,6 @@ class Guard:
             os.killpg(self._program.pid, number)
         except (ProcessLookupError, PermissionError):
             return
-
-
-def _die_with_parent() -> None:
-    # the last resort, for a guard that is killed itself; only Linux has it
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        return
 
 
 def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
+from datarobot_drum.drum.parent_death import signalled_at_death_of
+
 PASSED_ON = (signal.SIGINT, signal.SIGTERM)
-#: prctl's request for a signal when the parent dies (linux/prctl.h)
-PR_SET_PDEATHSIG = 1
 
 
 class Interrupted(Exception):  # it is not an error
@@ -42,27 +41,13 @@ def run_child(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         start_new_session=True,
-        preexec_fn=_dies_with(os.getpid()),
+        preexec_fn=signalled_at_death_of(os.getpid(), signal.SIGTERM),
     )
     with _passing_on(child) as received:
         code = child.wait()
     if received:
         raise Interrupted(received[0], code)
     return code
-
-
-def _dies_with(parent: int) -> Callable[[], None]:
-    """What a child runs first: it is told to end when its parent is killed."""
-    libc = ctypes.CDLL(None)
-
-    def ask() -> None:
-        prctl = getattr(libc, "prctl", None)
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return ask
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +46,8 @@ def run(args: Namespace) -> int:
     command = run_command(engine, image, args.memory, line)
     logger.info("running in a container: %s", " ".join(command))
     try:
-        with _output_file(line.output):
+        # a validation that fails has results all the same
+        with _output_files(line.outputs, keeps_results=args.command == "validation"):
             code = run_child(command, {**os.environ, **line.variables})
             if code:
                 raise DrumError(f"Error from docker process: {code}")
@@ -132,19 +133,20 @@ def _ask(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def _output_file(path: Path | None) -> Iterator[None]:
-    """Make the file that the container writes to; it goes again if it was not there and it fails.
+def _output_files(paths: Sequence[Path], *, keeps_results: bool) -> Iterator[None]:
+    """Make the files that the container writes to; those that were not there go if it fails.
 
-    A file that does not exist would be mounted as a folder.
+    A file that does not exist would be mounted as a folder. With `keeps_results` only those go
+    that nothing was written to.
     """
-    if path is None or path.exists():
-        yield
-        return
-    path.touch()
+    made = [path for path in paths if not path.exists()]
     done = False
     try:
+        for path in made:
+            path.touch()
         yield
         done = True
     finally:
-        if not done:
-            path.unlink(missing_ok=True)
+        for path in [] if done else made:
+            if not (keeps_results and path.exists() and path.stat().st_size):
+                path.unlink(missing_ok=True)

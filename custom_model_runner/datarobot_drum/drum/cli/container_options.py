@@ -28,6 +28,8 @@ FOLDERS = {
     "output": "fit_output_dir",
     "user_secrets_mount_path": "user_secrets",
 }
+#: The types of options that name a file to write.
+WRITTEN = frozenset({values.any_path, values.any_path_or_stdout})
 #: Variables of the model, the platform and the libraries, by how they begin.
 PASSED_ON = (
     "MLOPS_",
@@ -43,11 +45,12 @@ NOT_PASSED_ON = frozenset({"DRUM_CONTAINER_ENGINE", SERVE_SPEC_VARIABLE})
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or folder of this machine, and where it is inside."""
+    """A file or folder of this machine, and where it is inside; an output need not be there yet."""
 
     source: str
     target: str
     is_writable: bool = False
+    is_output: bool = False
 
     @property
     def option(self) -> str:
@@ -62,7 +65,7 @@ class Inside:
     """The words after `drum`, and what the container needs for them.
 
     `passed` are names of variables that it gets from here, `variables` those of them that an
-    option holds; `port` is the value of -p; `output` is the file that will be written.
+    option holds; `port` is the value of -p; `outputs` are the files that will be written.
     """
 
     words: list[str]
@@ -70,7 +73,7 @@ class Inside:
     passed: list[str]
     variables: dict[str, str]
     port: str | None = None
-    output: Path | None = None
+    outputs: tuple[Path, ...] = ()
 
 
 def inside(args: Namespace, environ: Mapping[str, str], files: Sequence[str] = ()) -> Inside:
@@ -82,7 +85,7 @@ def inside(args: Namespace, environ: Mapping[str, str], files: Sequence[str] = (
         is_told = value != argument.default and argument.dest not in LEFT_OUT
         if not is_told or argument.dest in SECRET_OPTIONS or _is_by_variable(args, argument):
             continue
-        mount = _mount(args.command, argument, value)
+        mount = _mount(argument, value)
         if mount is not None:
             mounts.append(mount)
             value = mount.target
@@ -98,7 +101,7 @@ def inside(args: Namespace, environ: Mapping[str, str], files: Sequence[str] = (
         passed=sorted({*_passed(args, environ), *variables}),
         variables=variables,
         port=_port(*args.address) if args.command == "server" else None,
-        output=_output(args),
+        outputs=tuple(Path(mount.source) for mount in mounts if mount.is_output),
     )
 
 
@@ -107,10 +110,10 @@ def _is_by_variable(args: Namespace, argument: Argument) -> bool:
     return argument.is_flag and argument.dest in args.from_environment
 
 
-def _mount(command: str, argument: Argument, value: object) -> Mount | None:
+def _mount(argument: Argument, value: object) -> Mount | None:
     dest = argument.dest
-    if dest == "output" and command != "fit":
-        return _output_mount(str(value))
+    if argument.kind.get("type") in WRITTEN:
+        return _output_mount(dest, str(value))
     if dest in FOLDERS:
         is_writable = dest != "user_secrets_mount_path"
         return Mount(os.path.realpath(str(value)), f"{PLACE}/{FOLDERS[dest]}", is_writable)
@@ -121,34 +124,31 @@ def _mount(command: str, argument: Argument, value: object) -> Mount | None:
     return Mount(str(value), f"{PLACE}/{dest}/{Path(str(value)).name}")
 
 
-def _output_mount(name: str) -> Mount | None:
-    """None for a device such as /dev/null, which is there inside as well."""
-    if _is_device(name):
+def _output_mount(dest: str, name: str) -> Mount | None:
+    """None for stdout and for a device such as /dev/null, which are there inside as well."""
+    if name == values.STDOUT or _is_device(name):
         return None
     check_output(name)
-    return Mount(name, f"{PLACE}/output/{Path(name).name}", is_writable=True)
+    target = f"{PLACE}/{dest}/{Path(name).name}"
+    return Mount(name, target, is_writable=True, is_output=True)
 
 
 def _is_device(name: str) -> bool:
     return os.path.exists(name) and not stat.S_ISREG(os.stat(name).st_mode)
 
 
-def _output(args: Namespace) -> Path | None:
-    name = None if args.command == "fit" else getattr(args, "output", None)
-    return None if name is None or _is_device(name) else Path(name)
-
-
 def _words(argument: Argument, value: object) -> list[str]:
     option = argument.flags[-1]
     if argument.is_flag:
         return [option]
+    if not isinstance(value, (list, tuple)):
+        return [f"{option}={value}"]
+    if argument.dest == "address":
+        return [option, f"{values.ALL_INTERFACES}:{value[1]}"]
+    items = [str(item) for item in value]
     if argument.dest == "class_labels_file":
-        option = "--class-labels"
-    if isinstance(value, (list, tuple)):
-        if argument.dest == "address":
-            return [option, f"{values.ALL_INTERFACES}:{value[1]}"]
-        return [option, *(str(item) for item in value)]
-    return [f"{option}={value}"]
+        return ["--class-labels", *items]
+    return [option, *items] if argument.is_list else [f"{option}={','.join(items)}"]
 
 
 def _port(host: str, port: int) -> str:

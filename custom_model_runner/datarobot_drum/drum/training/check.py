@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.errors import DrumError, SchemaViolation
+from datarobot_drum.drum.payloads import media_type_for_file
 from datarobot_drum.drum.training.check_job import CheckJob, CheckReport, DataFile, Difference
 from datarobot_drum.drum.training.data import TrainingData
 from datarobot_drum.drum.training.tables import write_table
@@ -29,7 +30,6 @@ PROCESS = "datarobot_drum.drum.training.check_process"
 STDERR = 2
 #: Seconds that the process has to end after SIGTERM.
 GRACE = 5
-_TYPED_SUFFIXES = (".parquet", ".arrow")
 
 
 def check_predictions(
@@ -37,6 +37,7 @@ def check_predictions(
     data: TrainingData,
     job: FitJob,
     *,
+    target_name: str | None,
     has_default_schema: bool,
     timeout: float | None,
 ) -> CheckReport:
@@ -47,13 +48,13 @@ def check_predictions(
     """
     with tempfile.TemporaryDirectory(prefix="drum-fit-check-") as name:
         folder = Path(name)
-        typed = job.input.endswith(_TYPED_SUFFIXES)
         check = CheckJob(
             model=spec,
-            features=write_table(data.features, folder / "X", typed=typed),
-            target=_target_file(data, folder),
+            features=write_table(data.features, folder / "X", _media_type(job.input)),
+            target=_target_file(data, job, folder),
             report=str(folder / "report.json"),
             strict_schema=job.strict_schema,
+            target_name=target_name,
             has_default_schema=has_default_schema,
             logging_level=job.logging_level,
         )
@@ -76,8 +77,15 @@ def tell_difference(difference: Difference) -> str:
     )
 
 
-def _target_file(data: TrainingData, folder: Path) -> DataFile | None:
-    return None if data.target is None else write_table(data.target.to_frame(), folder / "y")
+def _media_type(path: str) -> str:
+    return media_type_for_file(path)[0]
+
+
+def _target_file(data: TrainingData, job: FitJob, folder: Path) -> DataFile | None:
+    if data.target is None:
+        return None
+    source = job.target_csv or job.input
+    return write_table(data.target.to_frame(), folder / "y", _media_type(source))
 
 
 def _run(check: CheckJob, folder: Path, timeout: float | None) -> CheckReport:

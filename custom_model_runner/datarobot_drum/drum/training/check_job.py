@@ -24,12 +24,14 @@ class DataFile:
 class CheckJob:
     """Which model to check with which data, and where to report to.
 
-    With `has_default_schema` a transform's result is held to the default rules.
+    `target_name` is the column trained on. With `has_default_schema` a transform's result is held
+    to the default rules.
     """
 
     model: ModelSpec
     features: DataFile
     target: DataFile | None
+    target_name: str | None
     report: str
     strict_schema: bool
     has_default_schema: bool

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import DrumError, SchemaViolation
 from datarobot_drum.drum.model_folder import DEFAULT_TRANSFORM_SCHEMA, check_output
 from datarobot_drum.drum.observability.logs import setup_logging
+from datarobot_drum.drum.parent_death import end_with_group
 from datarobot_drum.drum.payloads import read_table
 from datarobot_drum.drum.predictors import Model, load_model
 from datarobot_drum.drum.settings import Settings
@@ -38,7 +40,8 @@ SHOWN_ROWS = 10
 
 def run_check(job: CheckJob, settings: Settings) -> Difference | None:
     """Load and predict; any exception says what does not work with the trained model."""
-    model = load_model(job.model, settings)
+    named = settings.model_copy(update={"target_name": job.target_name})
+    model = load_model(job.model, named)
     try:
         if model.target.type is TargetType.TRANSFORM:
             _check_transform(model, job)
@@ -62,21 +65,26 @@ def _check_transform(model: Model, job: CheckJob) -> None:
 def _check_predictions(model: Model, features: DataFile) -> Difference | None:
     whole = model.predict(payload_of(features)).frame
     sample, positions = sample_of(read_table(payload_of(features)))
-    handle, name = tempfile.mkstemp(prefix="drum-fit-sample-", suffix=".tmp")
-    os.close(handle)
-    data = write_table(sample, Path(name), typed=features.media_type not in _TEXT_TYPES)
+    # beside the data, where it goes with them however this process ends
+    data = write_table(sample, Path(features.path).with_name("sample"), features.media_type)
     second = model.predict(payload_of(data)).frame
     first = whole.iloc[positions].reset_index(drop=True)
     rows = differing_rows(first, second)
-    Path(name).unlink()
     if not rows:
-        Path(data.path).unlink()
         return None
     shown = rows[-SHOWN_ROWS:]
-    return Difference(str(first.iloc[shown]), str(second.iloc[shown]), data.path)
+    return Difference(str(first.iloc[shown]), str(second.iloc[shown]), _kept(data))
 
 
-_TEXT_TYPES = ("text/csv", "text/mtx")
+def _kept(data: DataFile) -> str:
+    """A copy of a file for the user to look at."""
+    suffix = Path(data.path).suffix
+    with (
+        tempfile.NamedTemporaryFile(prefix="drum-fit-sample-", suffix=suffix, delete=False) as copy,
+        open(data.path, "rb") as file,
+    ):
+        shutil.copyfileobj(file, copy)
+    return copy.name
 
 
 def differing_rows(first: pd.DataFrame, second: pd.DataFrame) -> list[int]:
@@ -107,7 +115,8 @@ def main(argv: Sequence[str]) -> int:
     """Do the check that the file describes and write the report."""
     job = CheckJob.read(Path(argv[0]))
     setup_logging(job.logging_level)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder = Path(argv[0]).parent
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
         # the command has warned of bad values
         difference = run_check(job, Settings.load(warn=False))
@@ -125,10 +134,14 @@ def _failed(error: BaseException) -> CheckReport:
     return CheckReport(peak_memory(), text, error.exit_code if isinstance(error, DrumError) else 1)
 
 
-def _end_with_parent() -> None:
-    """End when the parent's end of stdin is gone, as it is after its death of any kind."""
+def _end_with_parent(folder: Path) -> None:
+    """End when the parent's end of stdin is gone, as it is after its death of any kind.
+
+    What the model has started ends as well, and the folder with the data goes.
+    """
     os.read(0, 1)  # nothing is ever written to it
-    os._exit(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    end_with_group()
 
 
 if __name__ == "__main__":

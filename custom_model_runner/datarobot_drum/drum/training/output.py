@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from datarobot_drum.drum.errors import DrumError
+
+logger = logging.getLogger("drum.fit")
 
 README = "README.md"
 README_TEXT = """\
@@ -20,14 +23,19 @@ Predict with it: `drum score --code-dir <this folder> --input <data>`.
 CACHE = "__pycache__"
 
 
-def check_output_folder(output: str | None, code_dir: str) -> None:
-    """Refuse a folder that cannot receive the model, before any work is done for it."""
+def check_output_folder(output: str | None, code_dir: str, written: Sequence[str] = ()) -> None:
+    """Refuse a folder that cannot receive the model, before any work is done for it.
+
+    `written` are names of files that will be added to those of the model folder.
+    """
     if output is None:
         return
     if os.path.realpath(output) == os.path.realpath(code_dir):
         raise DrumError("The code directory may not be used as the output directory.")
     if not os.access(output, os.W_OK | os.X_OK):
         raise DrumError(f"--output {output} cannot be written; choose another folder")
+    folders, files = _code_names(code_dir, output)
+    _refuse_blocked(folders, [*files, *map(Path, written)], output)
 
 
 @contextmanager
@@ -40,7 +48,27 @@ def training_folder(output: str | None) -> Iterator[Path]:
     try:
         yield Path(os.path.realpath(name))
     finally:
-        shutil.rmtree(name, ignore_errors=True)
+        _remove(name)
+
+
+def _remove(folder: str) -> None:
+    _open_folders(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        logger.warning("the folder of the training is left in part: %s: %s", folder, error)
+        # one file must not keep all others
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folders(top: str | Path) -> None:
+    """Let the owner read, write and enter a folder and all below: a copy has the source's modes."""
+    os.chmod(top, os.stat(top).st_mode | stat.S_IRWXU)
+    for folder, names, _ in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                os.chmod(path, os.stat(path).st_mode | stat.S_IRWXU)
 
 
 def add_code(code_dir: str, folder: Path, output: str | None) -> list[str]:
@@ -57,10 +85,33 @@ def add_code(code_dir: str, folder: Path, output: str | None) -> list[str]:
             return target
         return shutil.copy2(source, target)
 
-    shutil.copytree(
-        code_dir, folder, ignore=_ignored(skipped), copy_function=copy, dirs_exist_ok=True
-    )
+    try:
+        shutil.copytree(
+            code_dir, folder, ignore=_ignored(skipped), copy_function=copy, dirs_exist_ok=True
+        )
+    finally:
+        _open_folders(folder)
     return replaced
+
+
+def _code_names(code_dir: str, output: str) -> tuple[list[Path], list[Path]]:
+    """The folders and files that `add_code` would copy, seen from the model folder."""
+    found: tuple[list[Path], list[Path]] = ([], [])
+    ignored = _ignored({os.path.realpath(output)})
+    for folder, *kinds in os.walk(code_dir, followlinks=True):
+        for names, kept in zip(kinds, found, strict=True):
+            left_out = ignored(folder, names)
+            names[:] = [name for name in names if name not in left_out]
+            kept += [Path(folder, name).relative_to(code_dir) for name in names]
+    return found
+
+
+def _refuse_blocked(folders: Iterable[Path], files: Iterable[Path], output: str) -> None:
+    top = Path(output)
+    blocked = [name for name in files if (top / name).is_dir()]
+    blocked += [name for name in folders if (top / name).is_file()]
+    if blocked:
+        raise DrumError(f"--output {output} has {blocked[0]} of another kind; remove it first")
 
 
 def _ignored(skipped: set[str]) -> Callable[[str, list[str]], set[str]]:
@@ -98,10 +149,7 @@ def publish(folder: Path, output: str) -> list[str]:
     ]
     files = [path.relative_to(folder) for path in found if path.is_symlink() or not path.is_dir()]
     top = Path(output)
-    blocked = [name for name in files if (top / name).is_dir()]
-    blocked += [name for name in folders if (top / name).is_file()]
-    if blocked:
-        raise DrumError(f"--output {output} has {blocked[0]} of another kind; remove it first")
+    _refuse_blocked(folders, files, output)
     overwritten = [str(name) for name in files if os.path.lexists(top / name)]
     for name in folders:
         (top / name).mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 MTX = "text/mtx"
 CSV = "text/csv"
+JSON = "application/json"
 PARQUET = "application/vnd.apache.parquet"
 SAMPLE_SHARE = 0.1
 SAMPLE_MIN = 10
@@ -21,17 +23,30 @@ SAMPLE_MAX = 1000
 SAMPLE_SEED = 42
 
 
-def write_table(frame: pd.DataFrame, stem: Path, *, typed: bool = False) -> DataFile:
-    """Write a table as Matrix Market if it is sparse, else as CSV, or as Parquet if `typed`."""
+def write_table(frame: pd.DataFrame, stem: Path, like: str = CSV) -> DataFile:
+    """Write a table that was read from the media type `like`, so that its types come back.
+
+    Sparse tables become Matrix Market, JSON stays JSON, other forms with types become Parquet.
+    """
     if is_sparse(frame):
         return _write_matrix(frame, stem.with_suffix(".mtx"))
-    if typed:
-        path = stem.with_suffix(".parquet")
-        frame.to_parquet(path, index=False)
-        return DataFile(str(path), PARQUET)
-    path = stem.with_suffix(".csv")
-    frame.to_csv(path, index=False)
-    return DataFile(str(path), CSV)
+    if like in (CSV, MTX):
+        path = stem.with_suffix(".csv")
+        frame.to_csv(path, index=False)
+        return DataFile(str(path), CSV)
+    if like == JSON:
+        return _write_json(frame, stem.with_suffix(".json"))
+    path = stem.with_suffix(".parquet")
+    frame.to_parquet(path, index=False)
+    return DataFile(str(path), PARQUET)
+
+
+def _write_json(frame: pd.DataFrame, path: Path) -> DataFile:
+    # to_json of pandas cuts numbers to 15 digits
+    values = frame.astype(object).where(frame.notna(), None)
+    table = {"columns": list(frame.columns), "data": values.to_numpy().tolist()}
+    path.write_text(json.dumps(table), encoding="utf-8")
+    return DataFile(str(path), JSON)
 
 
 def _write_matrix(frame: pd.DataFrame, path: Path) -> DataFile:
@@ -47,6 +62,7 @@ def payload_of(data: DataFile) -> Payload:
     return Payload(
         Path(data.path).read_bytes(),
         media_type=data.media_type,
+        parameters={"orient": "split"} if data.media_type == JSON else {},
         column_names=data.column_names,
         from_request=True,
     )

@@ -68,7 +68,8 @@ def train(job: FitJob, settings: Settings, tell: Tell) -> None:
     Nothing is written to the model folder, and nothing to the output folder before all went well.
     Raises DrumError, or what the model's code raised.
     """
-    output.check_output_folder(job.output, job.model.code_dir)
+    written = (RUNTIME_DATA,) if job.writes_runtime_data else ()
+    output.check_output_folder(job.output, job.model.code_dir, written)
     prepared = _prepare(job, settings, tell)
     tell("Starting Fit")
     with output.training_folder(job.output) as folder:
@@ -158,6 +159,7 @@ def _check(prepared: _Prepared, job: FitJob, settings: Settings, folder: Path, t
         dataclasses.replace(prepared.spec, code_dir=str(folder)),
         prepared.data,
         job,
+        target_name=prepared.target.name,
         has_default_schema=prepared.has_default_schema,
         timeout=settings.fit_check_timeout or None,
     )
@@ -179,6 +181,8 @@ def _write_runtime_data(
         "prediction_memory_usage": predict_memory,
         "input_dataframe_size": int(data.features.memory_usage(deep=True).sum()) / MIB,
     }
+    # a copy from the model folder may be read-only
+    (folder / RUNTIME_DATA).unlink(missing_ok=True)
     (folder / RUNTIME_DATA).write_text(json.dumps(figures), encoding="utf-8")
 
 

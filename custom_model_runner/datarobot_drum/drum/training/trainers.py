@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,7 +19,6 @@ from datarobot_drum.drum.model_folder import Target, detect_language, find_custo
 if TYPE_CHECKING:
     import pandas as pd
 
-R_MODULE = "datarobot_drum.drum.predictors.r_fit"
 NO_FIT = (
     "fit() method must be implemented in a file named 'custom.py' in the provided code_dir; "
     "define fit(X, y, output_dir, class_order, row_weights, parameters, **kwargs)"
@@ -114,14 +112,9 @@ def _fit_task(cls: type[CustomTaskInterface], arguments: FitArguments) -> None:
 
 
 def _r_trainer(code_dir: str) -> Trainer:
-    try:
-        module = importlib.import_module(R_MODULE)
-    except ModuleNotFoundError as error:
-        if error.name != R_MODULE:
-            raise
-        raise DrumError("models in R cannot be trained by this version; use Python") from None
+    from datarobot_drum.drum.predictors import r_fit
 
     def train(arguments: FitArguments) -> None:
-        module.fit(code_dir=code_dir, **arguments.keywords())
+        r_fit.fit(code_dir=code_dir, **arguments.keywords())
 
     return train

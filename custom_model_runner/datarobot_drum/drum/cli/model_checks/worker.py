@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import queue
-import signal
 import sys
 import threading
 from typing import TextIO
 
 from datarobot_drum.drum.cli.model_checks.trials import Session, run_trial
 from datarobot_drum.drum.cli.model_checks.verdict import Setup, Trial, failed
+from datarobot_drum.drum.parent_death import end_with_group
 
 #: An empty line: no more trials. The pipe's end without it means that the command is gone.
 END = "\n"
@@ -50,10 +50,7 @@ def _queued(lines: TextIO) -> queue.SimpleQueue[str]:
             waiting.put(line)
             if line == END:
                 return
-        # the command has made a group for this process and all that the model starts
-        if os.getpgrp() == os.getpid():
-            os.killpg(os.getpid(), signal.SIGKILL)
-        os._exit(1)
+        end_with_group()
 
     threading.Thread(target=read, daemon=True, name="trials").start()
     return waiting

@@ -77,7 +77,7 @@ def test_output_folder_of_fit_is_writable(tmp_path: Path):
     line = translated(tmp_path, "fit", *words, "--target", "y", "--output", str(tmp_path / "out"))
     assert Mount(str(tmp_path / "out"), "/opt/fit_output_dir", True) in line.mounts
     assert {"--output=/opt/fit_output_dir", "--target=y"} <= set(line.words)
-    assert line.output is None
+    assert line.outputs == ()
 
 
 def test_labels_of_a_file_become_words(tmp_path: Path):

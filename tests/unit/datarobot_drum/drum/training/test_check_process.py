@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from datarobot_drum.drum.errors import SchemaViolation
+from datarobot_drum.drum.errors import HookError, SchemaViolation
 from datarobot_drum.drum.settings import ModelSpec, Settings
 from datarobot_drum.drum.training import check_process
 from datarobot_drum.drum.training.check_job import CheckJob, CheckReport, Difference
@@ -29,7 +30,14 @@ def check(tmp_path, write_code):
         folder = write_code(HEAD + code)
         features = write_table(X, tmp_path / "X")
         job = CheckJob(
-            ModelSpec(str(folder), target_type), features, None, "report", True, False, "warning"
+            ModelSpec(str(folder), target_type),
+            features,
+            None,
+            None,
+            "report",
+            True,
+            False,
+            "warning",
         )
         return replace(job, report=str(tmp_path / "report.json"), **changes)
 
@@ -59,10 +67,26 @@ def test_rows_that_differ_are_told_and_kept(check):
     assert len(difference.first.splitlines()) == len(difference.second.splitlines()) == rows + 1
 
 
-def test_no_file_is_left_when_nothing_differs(check, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    run(check("def score(data, model): return data[['a']]"))
-    assert list(tmp_path.glob("drum-fit-sample-*")) == []
+AGAIN_RAISES = """
+def score(data, model):
+    if next(model): raise KeyError("again")
+    return data[['a']]
+"""
+
+
+@pytest.mark.parametrize("code", ["def score(data, model): return data[['a']]", AGAIN_RAISES])
+def test_no_file_is_left_when_no_difference_is_shown(check, tmp_path, monkeypatch, code):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    with suppress(HookError):
+        run(check(code))
+    assert (tmp_path / "sample.csv").exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_text_target_has_the_name_that_was_trained_on(check):
+    code = "def score(data, model): return pd.DataFrame({'answer': ['text'] * len(data)})"
+    assert run(check(code, "textgeneration", target_name="answer")) is None
 
 
 def test_transform_gets_the_target_and_is_held_to_the_default_schema(check, tmp_path):
@@ -123,7 +147,7 @@ def quiet_logging():
 def test_process_reports_how_it_went(
     check, tmp_path, monkeypatch, quiet_logging, code, error, exit_code
 ):
-    monkeypatch.setattr(check_process, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(check_process, "_end_with_parent", lambda folder: None)
     target = "transform" if exit_code == 3 else "regression"
     job = check(code, target, has_default_schema=exit_code == 3)
     job.write(tmp_path / "job.json")

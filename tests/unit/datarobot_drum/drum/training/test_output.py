@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,47 @@ def test_what_was_trained_comes_before_the_code(code, folder):
     (folder / "custom.py").write_text("trained")
     assert output.add_code(str(code), folder, None) == ["custom.py"]
     assert (folder / "custom.py").read_text() == "trained"
+
+
+def test_folders_of_a_read_only_model_can_be_written_in_the_copy(code, folder):
+    for path in (code / "sub", code):
+        path.chmod(0o555)
+    try:
+        output.add_code(str(code), folder, None)
+    finally:
+        for path in (code, code / "sub"):
+            path.chmod(0o755)
+    # root is let in by any mode
+    assert [path.stat().st_mode & 0o700 for path in (folder, folder / "sub")] == [0o700] * 2
+
+
+def test_closed_folder_of_a_training_is_removed(tmp_path, monkeypatch):
+    modes: list[int] = []
+    rmtree = shutil.rmtree
+
+    def remove(path, **options):
+        modes.extend(found.stat().st_mode & 0o700 for found in Path(path).rglob("*"))
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    with output.training_folder(str(tmp_path)) as folder:
+        (folder / "a" / "b").mkdir(parents=True)
+        (folder / "link").symlink_to(folder / "a")
+        for path in (folder / "a" / "b", folder / "a"):
+            path.chmod(0)
+    assert modes == [0o700] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_folder_that_cannot_be_removed_is_told(tmp_path, monkeypatch, caplog):
+    def fail(path, ignore_errors=False):
+        if not ignore_errors:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(shutil, "rmtree", fail)
+    with output.training_folder(str(tmp_path)) as folder:
+        pass
+    assert f"is left in part: {folder}: " in caplog.text
 
 
 def test_output_inside_the_code_is_not_copied_into_itself(code):
@@ -135,3 +178,28 @@ def test_output_folder_must_be_writable(code_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(DrumError, match="cannot be written; choose another folder"):
         output.check_output_folder(str(tmp_path / "out"), str(code_dir))
+
+
+@pytest.mark.parametrize(
+    ("there", "blocked"),
+    [
+        ("custom.py/x", "custom.py"),
+        ("sub", "sub"),
+        ("sub/data.txt/x", "sub/data.txt"),
+        ("f/x", "f"),
+    ],
+)
+def test_what_is_in_the_way_is_told_before_training(code, tmp_path, there, blocked):
+    (tmp_path / "out" / there).parent.mkdir(parents=True)
+    (tmp_path / "out" / there).write_text("mine")
+    with pytest.raises(DrumError, match=f"has {blocked} of another kind; remove it first"):
+        output.check_output_folder(str(tmp_path / "out"), str(code), ["f"])
+
+
+def test_what_is_not_copied_is_not_in_the_way(code):
+    out = code / "sub" / "out"
+    (out / "__pycache__").mkdir(parents=True)
+    (out / "sub").mkdir()
+    (out / "sub" / "out").write_text("mine")
+    (code / "sub" / "up").symlink_to(code)
+    output.check_output_folder(str(out), str(code), ["f"])

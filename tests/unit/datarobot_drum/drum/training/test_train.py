@@ -91,6 +91,14 @@ def test_figures_of_the_run_are_written(write_code, run, out):
     assert min(figures.values()) > 0
 
 
+@pytest.mark.parametrize("name", ["custom.py", "fit_runtime_data.json"])
+def test_folder_in_the_way_of_a_file_is_told_before_training(write_code, run, out, code_dir, name):
+    write_code(MEAN.replace("facts =", "print(1 / 0)"))
+    (out / name).mkdir()
+    with pytest.raises(DrumError, match=f"has {name} of another kind"):
+        run(output=str(out), writes_runtime_data=True)
+
+
 def test_files_that_are_replaced_are_told(write_code, run, out, caplog):
     write_code(MEAN)
     (out / "model.json").write_text("{}")
@@ -188,6 +196,24 @@ def score(data, model, positive_class_label, negative_class_label):
     return pd.DataFrame({positive_class_label: [.25] * n, negative_class_label: [.75] * n})
 """)
     assert run(model={"target_type": "binary"})[-1] == READY
+
+
+def test_check_predicts_what_json_says(write_code, run, tmp_path):
+    rows = [{"zip": f"0070{n % 5}", "y": n} for n in range(20)]
+    (tmp_path / "data.json").write_text(json.dumps(rows))
+    write_code(MEAN.replace('[model["mean"]] * len(data)', 'data["zip"].str.len()'))
+    assert run(input=str(tmp_path / "data.json"))[-1] == READY
+
+
+def test_column_trained_on_names_a_text_target_in_the_check(write_code, run, tmp_path):
+    (tmp_path / "data.csv").write_text("prompt,y\n" + "ask,answer\n" * 12)
+    write_code("""
+import pandas as pd
+def fit(X, y, output_dir): assert list(y) == ["answer"] * 12
+def load_model(code_dir): return 1
+def score(data, model): return pd.DataFrame({"y": ["answer"] * len(data)})
+""")
+    assert run(model={"target_type": "textgeneration"})[-1] == READY
 
 
 @pytest.mark.parametrize(

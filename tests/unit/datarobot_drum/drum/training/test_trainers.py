@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import types
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,8 +11,8 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import DrumError, InvalidOutput
 from datarobot_drum.drum.exceptions import DrumSerializationError
 from datarobot_drum.drum.model_folder import Target
-from datarobot_drum.drum.training import trainers
-from datarobot_drum.drum.training.trainers import R_MODULE, FitArguments, find_trainer
+from datarobot_drum.drum.predictors import r_fit
+from datarobot_drum.drum.training.trainers import FitArguments, find_trainer
 
 X = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
 SHOW = """\
@@ -156,23 +153,7 @@ def r_code(code_dir):
 
 def test_r_is_trained_by_its_module(r_code, monkeypatch):
     calls = []
-    module: Any = types.ModuleType(R_MODULE)
-    module.fit = lambda **kwargs: calls.append(kwargs)
-    monkeypatch.setitem(sys.modules, R_MODULE, module)
+    monkeypatch.setattr(r_fit, "fit", lambda **kwargs: calls.append(kwargs))
     arguments = FitArguments(X, None, "out", None, None, {})
     find_trainer(r_code, Target(TargetType.ANOMALY))(arguments)
     assert calls == [{"code_dir": r_code, **arguments.keywords()}]
-
-
-def test_r_module_that_lacks_a_library_says_which(r_code, tmp_path, monkeypatch):
-    (tmp_path / "broken_r_fit.py").write_text("import no_such_library")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(trainers, "R_MODULE", "broken_r_fit")
-    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        find_trainer(r_code, Target(TargetType.ANOMALY))
-
-
-def test_r_without_its_module_is_refused(r_code, monkeypatch):
-    monkeypatch.setitem(sys.modules, R_MODULE, None)
-    with pytest.raises(DrumError, match="models in R cannot be trained by this version"):
-        find_trainer(r_code, Target(TargetType.ANOMALY))
