@@ -102,7 +102,7 @@ def prepare_training(folder: Path) -> None:
     """A model that can be trained, and dense and sparse data with the columns of the examples."""
     (folder / "model" / "custom.py").write_text(FIT)
     (folder / "trained").mkdir()
-    rows = [f"{n},{n % 7},{2 * n},{'yes' if n % 7 > 3 else 'no'}\n" for n in range(1100)]
+    rows = [f"{n},{n % 7},{2 * n},{int(n % 7 > 3)}\n" for n in range(1100)]
     (folder / "data.csv").write_text("".join(["rooms,floor,price,churn\n", *rows]))
     entries = "".join(f"{n} {n % 3 + 1} 1\n" for n in range(1, 61))
     header = "%%MatrixMarket matrix coordinate integer general\n60 3 60\n"
