@@ -108,7 +108,7 @@ _MODEL = (
         "model",
         ("--framework",),
         "N",
-        "framework of the models, by the name of its extra; default: scikit-learn alone",
+        "framework or language of the models, such as torch or r; default: scikit-learn alone",
         named("NAME"),
     ),
     Argument(

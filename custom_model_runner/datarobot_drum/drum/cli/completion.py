@@ -60,6 +60,6 @@ def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
 
 
 def _frameworks() -> list[str]:
-    from datarobot_drum.drum.cli.new import frameworks
+    from datarobot_drum.drum.cli.new import FRAMEWORKS
 
-    return frameworks()
+    return list(FRAMEWORKS)
