@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.errors import Overloaded, StartupError
+from datarobot_drum.drum.errors import LoadHookError, Overloaded, StartupError
 from datarobot_drum.drum.exceptions import CustomHTTPError
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.predictors import Model
@@ -206,6 +206,27 @@ def test_load_keeps_the_error_of_a_model_that_failed(error: BaseException, text:
     assert server.state is State.FAILED
     assert str(server.failure) == text
     server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("error", "asked", "shown"),
+    [
+        (StartupError("no artifact"), False, False),
+        (StartupError("no artifact"), True, True),
+        (LoadHookError("the hook failed"), False, True),
+        (ValueError("of model code"), False, True),
+    ],
+)
+def test_load_logs_the_traceback_of_model_code(
+    error: Exception, asked: bool, shown: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build() -> Any:
+        raise error
+
+    PredictionServer(show_stacktrace=asked).load(build)
+    (record,) = caplog.records
+    assert str(error) in record.getMessage()
+    assert bool(record.exc_info) is shown
 
 
 def test_load_wakes_all_who_wait(load: Load) -> None:
