@@ -313,7 +313,8 @@ def _row_count(data: Any) -> int | None:
 
     if isinstance(data, pd.DataFrame):
         return len(data)
-    return int(data.shape[0]) if issparse(data) and data.ndim == 2 else None
+    shape: tuple[Any, ...] = getattr(data, "shape", ())
+    return int(shape[0]) if issparse(data) and len(shape) == 2 else None
 
 
 def _refuse_tuple(result: Any) -> Any:
