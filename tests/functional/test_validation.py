@@ -171,6 +171,32 @@ def test_load_that_fails_is_tried_once(validate, tmp_path):
     assert done.stdout.count("no weights") == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "said"), [(None, "Target type is missing"), ("binary", "class labels are missing")]
+)
+def test_target_that_is_not_told_ends_the_command_at_once(
+    validate, tmp_path, run_drum, target, said
+):
+    (tmp_path / "model" / "custom.py").write_text("def score(data, model):\n    pass\n")
+    place = ["--code-dir", str(tmp_path / "model"), "--input", str(tmp_path / "data.csv")]
+    words = [] if target is None else ["--target-type", target]
+    done = run_drum("validation", *place, *words)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert said in done.stderr
+
+
+def test_input_may_come_through_a_pipe(validate, tmp_path):
+    validate(DOUBLE)
+    report = tmp_path / "piped.json"
+    place = ["--code-dir", str(tmp_path / "model"), "--input", "/dev/stdin"]
+    command = [*DRUM, "validation", *place, "--target-type", "regression", "--output", str(report)]
+    data = (tmp_path / "data.csv").read_bytes()
+    done = subprocess.run(command, input=data, capture_output=True, timeout=100, check=False)
+    told = json.loads(report.read_text())
+    assert (done.returncode, told["input"]) == (0, "/dev/stdin"), told
+    assert {check["status"] for check in told["checks"]} == {"PASSED"}
+
+
 def test_unstructured_model_gets_the_basic_check_alone(validate):
     body, hook = "return data[::-1] + query['end']", "score_unstructured(model, data, query"
     done, checks = validate(
