@@ -135,8 +135,8 @@ _DATA = (
         "data",
         ("--output",),
         "S",
-        "file for the result; written only when all went well; default: stdout",
-        {"type": values.any_path, "metavar": "FILE"},
+        "file for the result; written only when all went well; default, or -: stdout",
+        {"type": values.any_path_but_stdout, "metavar": "FILE"},
     ),
     Argument(
         "data",
