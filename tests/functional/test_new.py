@@ -209,7 +209,7 @@ def test_image_has_what_the_framework_needs(tmp_path, run_drum, name):
 
 def test_every_framework_has_an_extra_of_the_distribution_or_needs_none():
     extras = {framework.extra for framework in FRAMEWORKS.values()} - {None}
-    assert extras <= set(metadata("opendrum").get_all("Provides-Extra"))
+    assert extras <= set(metadata("opendrum").get_all("Provides-Extra", []))
 
 
 @pytest.mark.parametrize("extra", ["s3", "datarobot", "mlops", "openai", "arrow", "report"])

@@ -139,8 +139,11 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def _shown(self, error: BaseException) -> BaseException | None:
         """The traceback of model code always, that of an operator's typo only when asked for."""
-        is_ours = isinstance(error, DrumError) and not isinstance(error, HookError)
-        return None if is_ours and not self.show_stacktrace else error
+        if self.show_stacktrace:
+            return error
+        if isinstance(error, HookError):
+            return error.__cause__ or error
+        return None if isinstance(error, DrumError) else error
 
     def drain(self) -> None:
         """Tell probes that no new requests are wanted."""

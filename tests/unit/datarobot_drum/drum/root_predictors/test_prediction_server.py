@@ -208,17 +208,26 @@ def test_load_keeps_the_error_of_a_model_that_failed(error: BaseException, text:
     server.terminate()
 
 
+HOOK = ValueError("of model code")
+FROM_HOOK = LoadHookError("the hook failed")
+FROM_HOOK.__cause__ = HOOK
+BARE = LoadHookError("the hook failed")
+TYPO = StartupError("no artifact")
+
+
 @pytest.mark.parametrize(
     ("error", "asked", "shown"),
     [
-        (StartupError("no artifact"), False, False),
-        (StartupError("no artifact"), True, True),
-        (LoadHookError("the hook failed"), False, True),
-        (ValueError("of model code"), False, True),
+        (TYPO, False, None),
+        (TYPO, True, TYPO),
+        (FROM_HOOK, False, HOOK),
+        (FROM_HOOK, True, FROM_HOOK),
+        (BARE, False, BARE),
+        (HOOK, False, HOOK),
     ],
 )
 def test_load_logs_the_traceback_of_model_code(
-    error: Exception, asked: bool, shown: bool, caplog: pytest.LogCaptureFixture
+    error: Exception, asked: bool, shown: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     def build() -> Any:
         raise error
@@ -226,7 +235,7 @@ def test_load_logs_the_traceback_of_model_code(
     PredictionServer(show_stacktrace=asked).load(build)
     (record,) = caplog.records
     assert str(error) in record.getMessage()
-    assert bool(record.exc_info) is shown
+    assert (record.exc_info and record.exc_info[1]) is shown
 
 
 def test_load_wakes_all_who_wait(load: Load) -> None:
