@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BINARY = ("--positive-class-label", "yes", "--negative-class-label", "no")
+#: of a multiclass and of a multilabel target
 MULTICLASS = ("--class-labels", "a", "b", "c")
 
 #: the environments of the example folders that need one
@@ -80,6 +81,7 @@ CASES = (
     Case("pipeline_binary", "train_skops", "binary", "trees", "scikit-learn", BINARY),
     Case("matrix_binary", "train_onnx", "binary", "onnx", "onnx", BINARY, is_bare=True),
     Case("zipmap_multiclass", "train_onnx", "multiclass", "onnx", "onnx", MULTICLASS),
+    Case("matrix_multilabel", "train_onnx", "multilabel", "onnx", "onnx", MULTICLASS),
     Case("columns_regression", "train_onnx", "regression", "onnx", "onnx"),
     Case("pickle_binary", "train_torch", "binary", "torch", "torch", BINARY, is_bare=True),
     Case("script_multiclass", "train_torch", "multiclass", "torch", "torch", MULTICLASS),

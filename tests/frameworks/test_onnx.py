@@ -97,16 +97,16 @@ def test_classifier_answers_with_the_output_of_probabilities(tmp_path, answer):
     assert frame.to_numpy().tolist() == [[0.5, 0.5]]
 
 
-@pytest.mark.parametrize(("target", "columns"), [("binary", ["no", "yes"]), ("multilabel", None)])
-def test_without_such_a_name_the_first_output_counts(tmp_path, answer, target, columns):
-    write_two_outputs(tmp_path, ("first", "second" if columns else "probabilities"))
-    table = pd.DataFrame({"a": [0.25], "b": [0.75]})
-    if columns is None:
-        # two values for three labels: the first output was taken, and its width is told
-        with pytest.raises(DrumError, match="Expected 3 columns, but received 2"):
-            answer(target, table)
-    else:
-        assert answer(target, table)[columns].to_numpy().tolist() == [[0.25, 0.75]]
+def test_without_such_a_name_the_first_output_counts(tmp_path, answer):
+    write_two_outputs(tmp_path, ("first", "second"))
+    frame = answer("binary", pd.DataFrame({"a": [0.25], "b": [0.75]}))
+    assert frame[["no", "yes"]].to_numpy().tolist() == [[0.25, 0.75]]
+
+
+def test_width_that_does_not_fit_the_labels_is_told(tmp_path, answer):
+    write_two_outputs(tmp_path, ("first", "second"))
+    with pytest.raises(DrumError, match="Expected 3 columns, but received 2"):
+        answer("multilabel", pd.DataFrame({"a": [0.25], "b": [0.75]}))
 
 
 def write_zipmap(tmp_path, data, labels):

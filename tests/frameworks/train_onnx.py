@@ -13,6 +13,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from tests.frameworks import training
 
@@ -42,6 +43,15 @@ def zipmap_multiclass(folder: Path, data: training.Data) -> pd.DataFrame:
     session = write(folder, model, MATRIX)
     rows = session.run(["output_probability"], {"rows": matrix(data)})[0]
     return pd.DataFrame(rows)
+
+
+def matrix_multilabel(folder: Path, data: training.Data) -> pd.DataFrame:
+    """Two outputs, the labels that hold as 0 and 1, and a matrix of a probability for each."""
+    held = np.column_stack([data.flag, data.classes > 0, data.table["width"] > 0]).astype(int)
+    model = OneVsRestClassifier(LogisticRegression()).fit(data.table.to_numpy(), held)
+    session = write(folder, model, MATRIX, options={"zipmap": False})
+    values = session.run(["probabilities"], {"rows": matrix(data)})[0]
+    return training.by_label(values, ["a", "b", "c"])
 
 
 def columns_regression(folder: Path, data: training.Data) -> pd.DataFrame:
@@ -83,6 +93,7 @@ if __name__ == "__main__":
         {
             "matrix_binary": matrix_binary,
             "zipmap_multiclass": zipmap_multiclass,
+            "matrix_multilabel": matrix_multilabel,
             "columns_regression": columns_regression,
         }
     )

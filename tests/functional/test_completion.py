@@ -72,7 +72,7 @@ def test_options_are_those_of_the_command(complete):
         ("drum server --server-type g", {"gunicorn"}),
         ("drum new ", {"model", "env", "--verbose", "--logging-level", "-h", "--help"}),
         ("drum new model --language ", {"python", "r", "other"}),
-        ("drum new env --framework ar", {"arrow"}),
+        ("drum new env --framework to", {"torch"}),
         ("drum score --code-dir ", {"deep/"}),
         ("drum score --code-dir deep/", {"deep/model/"}),
         ("drum score --input ", {"data.csv", "deep/"}),

@@ -9,12 +9,13 @@ import stat
 import subprocess
 import sys
 import time
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
 from datarobot_drum.drum.cli.arguments import TARGET_TYPES
-from datarobot_drum.drum.cli.new import LANGUAGES
+from datarobot_drum.drum.cli.new import FRAMEWORKS, LANGUAGES
 from datarobot_drum.drum.cli.templates.folder import template_names
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import HOOKS
@@ -170,7 +171,7 @@ def test_verbose_says_what_was_created(tmp_path, run_drum):
 
 @pytest.fixture
 def image(tmp_path, run_drum):
-    run_drum("new", "env", "--code-dir", str(tmp_path / "image"), "--framework", "arrow")
+    run_drum("new", "env", "--code-dir", str(tmp_path / "image"), "--framework", "torch")
     return tmp_path / "image"
 
 
@@ -178,14 +179,49 @@ def test_image_runs_as_nobody_special_and_gets_the_framework(image):
     text = (image / "Dockerfile").read_text()
     assert text.index("USER 10001") < text.index("ENTRYPOINT")
     assert re.search(r"CODE_DIR=/opt/code \\\n +ADDRESS=0\.0\.0\.0:8080", text)
-    assert "opendrum[arrow]>=" in (image / "requirements.txt").read_text()
+    requirements = (image / "requirements.txt").read_text()
+    assert "\nopendrum[torch]>=" in requirements
+    assert re.search(r"^# .*--extra-index-url.*CPU", requirements, re.MULTILINE)
+    assert not re.search("https?:", requirements)
     assert stat.S_IMODE((image / "start_server.sh").stat().st_mode) & 0o111 == 0o111
+
+
+NEEDS = {
+    "h2o": ("opendrum[h2o]", ["default-jdk-headless"]),
+    "java": ("opendrum", ["default-jdk-headless"]),
+    "onnx": ("opendrum[onnx]", []),
+    "pmml": ("opendrum[pmml]", ["default-jre-headless"]),
+    "r": ("opendrum", ["r-base-core", "r-recommended"]),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_image_has_what_the_framework_needs(tmp_path, run_drum, name):
+    run_drum("new", "env", "--code-dir", str(tmp_path / "image"), "--framework", name)
+    requirement, packages = NEEDS[name]
+    text = (tmp_path / "image" / "requirements.txt").read_text()
+    assert f"\n{requirement}>=" in text
+    found = re.findall(
+        r"--no-install-recommends (.*) ", (tmp_path / "image/Dockerfile").read_text()
+    )
+    assert found == ([" ".join(packages)] if packages else [])
+
+
+def test_every_framework_has_an_extra_of_the_distribution_or_needs_none():
+    extras = {framework.extra for framework in FRAMEWORKS.values()} - {None}
+    assert extras <= set(metadata("opendrum").get_all("Provides-Extra", []))
+
+
+@pytest.mark.parametrize("extra", ["s3", "datarobot", "mlops", "openai", "arrow", "report"])
+def test_extra_that_is_no_framework_is_refused(tmp_path, run_drum, extra):
+    done = run_drum("new", "env", "--code-dir", str(tmp_path / "i"), "--framework", extra)
+    assert (done.returncode, list(tmp_path.iterdir())) == (1, [])
 
 
 def test_unknown_framework_lists_the_known_ones(tmp_path, run_drum):
     done = run_drum("new", "env", "--code-dir", str(tmp_path / "i"), "--framework", "abacus")
     assert (done.returncode, list(tmp_path.iterdir())) == (1, [])
-    assert "unknown framework 'abacus'; use one of arrow" in done.stderr
+    assert "unknown framework 'abacus'; use one of catboost, h2o, java" in done.stderr
 
 
 def test_image_starts_a_server_from_its_environment(image, created, free_port, home):

@@ -141,7 +141,39 @@ def test_server_that_does_not_start_is_told_with_its_last_words(folder, run_drum
     done = run_drum(*line(folder), env={"WITH_ERROR_SERVER": "1"})
     assert done.returncode == 1
     assert "Error: server failed to start while running performance testing." in done.stderr
-    assert "no such thing" in done.stderr
+    first = done.stderr[done.stderr.index("Error: server failed") :].splitlines()[0]
+    assert "no such thing" in first
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        (None, "Target type is missing"),
+        ("name: m\ntype: training\ntargetType: multiclass\n", "Class labels are missing"),
+    ],
+)
+def test_target_that_is_not_told_needs_no_server(folder, run_drum, metadata, said):
+    if metadata is not None:
+        (folder / "model" / "model-metadata.yaml").write_text(metadata)
+    words = [word for word in line(folder) if word not in ("--target-type", "regression")]
+    done = run_drum(*words)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert said in done.stderr
+
+
+def test_folder_without_a_model_is_told_in_the_first_line(folder, run_drum):
+    (folder / "model" / "custom.py").unlink()
+    done = run_drum(*line(folder))
+    first = done.stderr[done.stderr.index("Error: server failed") :].splitlines()[0]
+    assert "the model could not be loaded: " in first
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+
+
+def test_size_beyond_the_memory_is_refused_before_any_server(folder, run_drum):
+    done = run_drum(*line(folder, "-s", "999999999999"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "does not fit into the memory" in done.stderr
 
 
 def test_other_types_are_tested_when_one_does_not_start(folder, run_drum):
@@ -174,6 +206,23 @@ def test_url_prefix_and_parameters_reach_the_server(folder, run_drum):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("option", ["--class-labels-file", "CLASS_LABELS"])
+def test_labels_that_begin_with_a_dash_reach_the_server(tmp_path, run_drum, option):
+    (tmp_path / "data.csv").write_text("a\n0.25\n")
+    (tmp_path / "labels.txt").write_text("-a\nb\n--verbose\n")
+    (tmp_path / "custom.py").write_text(
+        "import pandas as pd\ndef load_model(code_dir):\n    return 'M'\n"
+        "def score(data, model, class_labels, **kwargs):\n"
+        "    return pd.DataFrame([[0.5, 0.25, 0.25]] * len(data), columns=class_labels)\n"
+    )
+    line = ["--code-dir", str(tmp_path), "--input", str(tmp_path / "data.csv"), "-s", "1"]
+    is_file = option.startswith("--")
+    line += [option, str(tmp_path / "labels.txt")] if is_file else []
+    env = {} if is_file else {option: "-a b --verbose"}
+    done = run_drum("perf-test", *line, "--target-type", "multiclass", env=env)
+    assert done.returncode == 0, done.stderr
+
+
 def test_labels_and_transform_models_are_served(tmp_path, run_drum):
     (tmp_path / "data.csv").write_text("a\n0.25\n")
     source = "import pandas as pd\ndef load_model(code_dir):\n    return 'M'\n"
@@ -192,6 +241,8 @@ def test_labels_and_transform_models_are_served(tmp_path, run_drum):
 CONFLICTS = {
     "--server-type starts a server": ("--url", "http://localhost:1", "--server-type", "flask"),
     "--concurrency sets the number": ("--rate", "5", "--concurrency", "2"),
+    "--url: leave out what begins with": ("--url", "http://localhost:1/predict?x=1"),
+    "--url: leave out": ("--url", "http://localhost:1/predict/#x"),
     "--iterations and a load over time": ("--rate", "5", "--iterations", "2"),
 }
 

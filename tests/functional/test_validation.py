@@ -165,8 +165,36 @@ def test_load_that_fails_is_tried_once(validate, tmp_path):
     hook = f"{loads}    raise OSError('no weights')\ndef score(data, model"
     done, checks = validate(DOUBLE, hook=hook)
     assert (done.returncode, (tmp_path / "loads").read_text()) == (1, ".")
-    messages = [one["message"] for one in checks["Null value imputation"]["failures"]]
-    assert len(messages) == 2 and all("no weights" in message for message in messages)
+    null = checks["Null value imputation"]
+    assert (null["status"], null["failures"]) == ("SKIPPED", [])
+    assert null["message"] == "not tried: the model cannot be loaded"
+    assert done.stdout.count("no weights") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "said"), [(None, "Target type is missing"), ("binary", "class labels are missing")]
+)
+def test_target_that_is_not_told_ends_the_command_at_once(
+    validate, tmp_path, run_drum, target, said
+):
+    (tmp_path / "model" / "custom.py").write_text("def score(data, model):\n    pass\n")
+    place = ["--code-dir", str(tmp_path / "model"), "--input", str(tmp_path / "data.csv")]
+    words = [] if target is None else ["--target-type", target]
+    done = run_drum("validation", *place, *words)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert said in done.stderr
+
+
+def test_input_may_come_through_a_pipe(validate, tmp_path):
+    validate(DOUBLE)
+    report = tmp_path / "piped.json"
+    place = ["--code-dir", str(tmp_path / "model"), "--input", "/dev/stdin"]
+    command = [*DRUM, "validation", *place, "--target-type", "regression", "--output", str(report)]
+    data = (tmp_path / "data.csv").read_bytes()
+    done = subprocess.run(command, input=data, capture_output=True, timeout=100, check=False)
+    told = json.loads(report.read_text())
+    assert (done.returncode, told["input"]) == (0, "/dev/stdin"), told
+    assert {check["status"] for check in told["checks"]} == {"PASSED"}
 
 
 def test_unstructured_model_gets_the_basic_check_alone(validate):
@@ -199,6 +227,32 @@ def test_sparse_input_gets_the_basic_check_alone(validate, tmp_path):
     done, checks = validate(body, source="data.mtx")
     assert (done.returncode, len(checks)) == (0, 2)
     assert statuses(checks)["Null value imputation"] == "SKIPPED"
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256))
+
+
+@pytest.mark.parametrize("content", [PNG, b"", b'a\n1,2\n1,"', b"a,b\n1,2,3,4\n1\n1,2,3,4,5,6\n"])
+def test_input_that_the_model_reads_itself_gets_the_basic_check_alone(validate, tmp_path, content):
+    (tmp_path / "data.png").write_bytes(content)
+    read = "def read_input_data(data):\n    import numpy\n    return numpy.zeros((24, 24, 3))\n"
+    body = "return pd.DataFrame({'Predictions': [float(len(data))]})"
+    hook = f"{read}def score(data, model".removeprefix("def ")
+    done, checks = validate(body, source="data.png", hook=hook)
+    found = statuses(checks)
+    assert (done.returncode, found.pop("Basic batch prediction")) == (0, "PASSED"), checks
+    assert (len(found), set(found.values())) == (9, {"SKIPPED"})
+    reasons = {check["message"] for check in checks.values()} - {""}
+    assert reasons == {"the model reads this input itself, which is not a table"}
+
+
+def test_input_that_nobody_can_read_fails_the_basic_check_alone(validate, tmp_path):
+    (tmp_path / "data.png").write_bytes(PNG)
+    done, checks = validate(DOUBLE, source="data.png")
+    found = statuses(checks)
+    assert (done.returncode, found.pop("Basic batch prediction")) == (1, "FAILED")
+    assert set(found.values()) == {"SKIPPED"}
+    assert "encoding must be UTF-8" in checks["Basic batch prediction"]["message"]
 
 
 @pytest.mark.parametrize("suffix", ["json", "parquet", "arrow"])

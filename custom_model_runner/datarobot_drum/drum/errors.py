@@ -139,6 +139,10 @@ class StartupError(DrumError):
     exit_code = 1
 
 
+class LoadHookError(StartupError, HookError):
+    """Model code raised while it was imported or loaded the model."""
+
+
 class UpstreamCrashed(StartupError):
     """The inference server of the model died for good; clients know the text without prefix."""
 

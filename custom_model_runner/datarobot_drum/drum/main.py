@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from datarobot_drum.drum.observability.logs import setup_logging
 
+    _open_missing_streams()
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:
@@ -58,6 +59,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:
         code = _code_of(error, args)
     return _flushed(code)
+
+
+def _open_missing_streams() -> None:
+    """Let what is written to a closed stdout or stderr (`>&-`) vanish.
+
+    The number must be taken, too, or the next file that is opened would get what libraries and
+    child processes print.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        if descriptor != number:
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.set_inheritable(number, True)
+        setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
 
 
 def _run(args: Namespace) -> int:

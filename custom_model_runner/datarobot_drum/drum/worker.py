@@ -64,6 +64,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         queue_timeout=settings.queue_timeout,
         request_timeout=settings.request_timeout,
         show_perf=spec.show_perf,
+        show_stacktrace=spec.show_stacktrace,
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,

@@ -108,7 +108,7 @@ _MODEL = (
         "model",
         ("--framework",),
         "N",
-        "framework of the models, by the name of its extra; default: scikit-learn alone",
+        "framework or language of the models, such as torch or r; default: scikit-learn alone",
         named("NAME"),
     ),
     Argument(
@@ -135,8 +135,8 @@ _DATA = (
         "data",
         ("--output",),
         "S",
-        "file for the result; written only when all went well; default: stdout",
-        {"type": values.any_path, "metavar": "FILE"},
+        "file for the result; written only when all went well; default, or -: stdout",
+        {"type": values.any_path_but_stdout, "metavar": "FILE"},
     ),
     Argument(
         "data",

@@ -130,6 +130,11 @@ def _check_docker(args: Namespace, _: str | None, __: Mapping[str, str]) -> None
         )
 
 
+def _check_memory(args: Namespace, _: str | None, __: Mapping[str, str]) -> None:
+    if getattr(args, "memory", None) and not args.docker:
+        raise OptionConflict("Argument '--memory' can only be used together with '--docker'.")
+
+
 def _check_unstructured_only(
     args: Namespace, target_type: str | None, _: Mapping[str, str]
 ) -> None:
@@ -213,6 +218,7 @@ _CHECKS: tuple[Callable[[Namespace, str | None, Mapping[str, str]], None], ...] 
     _check_production,
     _check_fit_target,
     _check_docker,
+    _check_memory,
     _check_unstructured_only,
     _check_monitoring,
     _check_api_access,

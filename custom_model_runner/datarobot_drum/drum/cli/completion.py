@@ -14,7 +14,13 @@ VARIABLE = "_ARGCOMPLETE"
 
 _FOLDERS = frozenset({values.existing_dir, values.fit_output_dir, values.new_path})
 _FILES = frozenset(
-    {values.existing_file, values.labels_file, values.any_path, values.any_path_or_stdout}
+    {
+        values.existing_file,
+        values.labels_file,
+        values.any_path,
+        values.any_path_but_stdout,
+        values.any_path_or_stdout,
+    }
 )
 #: Options that read a word of their own, and the words that there are.
 _WORDS: Mapping[str, Callable[[], Iterable[str]]] = {
@@ -60,6 +66,6 @@ def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
 
 
 def _frameworks() -> list[str]:
-    from datarobot_drum.drum.cli.new import frameworks
+    from datarobot_drum.drum.cli.new import FRAMEWORKS
 
-    return frameworks()
+    return list(FRAMEWORKS)

@@ -53,6 +53,18 @@ def model_spec(args: Namespace) -> ModelSpec:
     )
 
 
+def check_target(args: Namespace) -> None:
+    """Refuse a target that is missing or contradicts itself, with DrumError, before any work.
+
+    Runtime parameters must have been loaded: one of them may name the target.
+    """
+    from datarobot_drum.drum.model_folder import read_metadata, resolve_target
+    from datarobot_drum.drum.settings import Settings
+
+    target_name = Settings.load(warn=False).target_name
+    resolve_target(model_spec(args), read_metadata(args.code_dir), target_name)
+
+
 def _reports(args: Namespace) -> str | None:
     if getattr(args, "monitor", False):
         return MONITOR

@@ -7,28 +7,56 @@ import shlex
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
 from datarobot_drum import __version__
 from datarobot_drum.drum.errors import DrumError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 DISTRIBUTION = "opendrum"
 LANGUAGES = {"python": ("python", "custom.py"), "r": ("r", "custom.R")}
 ALL_HOOKS = "all_hooks"
-#: Extras that are no framework.
-NO_FRAMEWORKS = frozenset({"dev", "report"})
 
-#: What a framework needs from the system: packages of Debian.
-SYSTEM_PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "h2o": ("default-jre-headless",),
-    "java": ("default-jre-headless",),
-    "pmml": ("default-jre-headless",),
-    "r": ("r-base-dev", "r-cran-caret", "r-cran-matrix", "r-cran-rjson", "r-cran-stringi"),
-}
+
+@dataclass(frozen=True)
+class Framework:
+    """What models of a framework or language need: an extra of this distribution, Debian packages.
+
+    `note` is a line for whoever builds the image.
+    """
+
+    extra: str | None = None
+    packages: tuple[str, ...] = ()
+    note: str | None = None
+
+
+_CPU_NOTE = (
+    "the plain index has PyTorch with CUDA, which is gigabytes; for a CPU alone, let pip "
+    "(--extra-index-url) look at the index of CPU builds that PyTorch's installation page names"
+)
+#: What runs Java models is compiled when it is loaded; pypmml brings its classes.
+_JDK, _JRE = "default-jdk-headless", "default-jre-headless"
+
+FRAMEWORKS: Mapping[str, Framework] = MappingProxyType(
+    {
+        "catboost": Framework("catboost"),
+        "h2o": Framework("h2o", (_JDK,)),
+        "java": Framework(packages=(_JDK,)),
+        "keras": Framework("keras"),
+        # its wheels use the OpenMP of the system
+        "lightgbm": Framework("lightgbm", ("libgomp1",)),
+        "onnx": Framework("onnx"),
+        "pmml": Framework("pmml", (_JRE,)),
+        "r": Framework(packages=("r-base-core", "r-recommended")),
+        "scikit-learn": Framework(),
+        "skops": Framework("skops"),
+        "torch": Framework("torch", note=_CPU_NOTE),
+        "xgboost": Framework("xgboost"),
+    }
+)
+DEFAULT_FRAMEWORK = "scikit-learn"
 
 
 def run(args: Namespace) -> int:
@@ -78,25 +106,19 @@ def _template(language: str, target_type: str) -> str:
 def _create_environment(args: Namespace) -> None:
     from datarobot_drum.drum.cli.templates.folder import create
 
-    framework = args.framework
-    known = frameworks()
-    if framework is not None and framework not in known:
-        raise DrumError(f"unknown framework {framework!r}; use one of {', '.join(known)}")
+    name = args.framework or DEFAULT_FRAMEWORK
+    if name not in FRAMEWORKS:
+        raise DrumError(f"unknown framework {name!r}; use one of {', '.join(FRAMEWORKS)}")
+    framework = FRAMEWORKS[name]
+    extra = "" if framework.extra is None else f"[{framework.extra}]"
     values = {
         **_values(args),
-        "requirement": DISTRIBUTION if framework is None else f"{DISTRIBUTION}[{framework}]",
-        "framework": framework or "scikit-learn",
-        "system_packages": SYSTEM_PACKAGES.get(framework or "", ()),
+        "requirement": f"{DISTRIBUTION}{extra}",
+        "framework": name,
+        "system_packages": framework.packages,
+        "note": framework.note,
     }
     create(args.code_dir, [("env",)], values)
-
-
-def frameworks() -> list[str]:
-    """The frameworks that this distribution has an extra for."""
-    from importlib.metadata import metadata
-
-    extras = metadata(DISTRIBUTION).get_all("Provides-Extra") or []
-    return sorted({extra.lower() for extra in extras} - NO_FRAMEWORKS)
 
 
 def _values(args: Namespace) -> dict[str, object]:

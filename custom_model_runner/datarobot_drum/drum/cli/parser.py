@@ -13,7 +13,7 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.cli import completion
 from datarobot_drum.drum.cli.argument import SECTIONS, Argument
 from datarobot_drum.drum.cli.arguments import arguments_of
-from datarobot_drum.drum.cli.environment import stand_in, stand_ins
+from datarobot_drum.drum.cli.environment import list_stand_ins, stand_in, stand_ins
 from datarobot_drum.drum.cli.values import TOO_FEW_LABELS
 
 BOTH_LABELS = (
@@ -120,13 +120,14 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> argp
     subparser, arguments = commands[command], arguments_of(command)
     try:
         words = stand_ins(arguments, given, _usable(command, environ))
+        lists = list_stand_ins(arguments, given, _usable(command, environ))
     except ValueError as error:
         subparser.error(str(error))
     line = [*argv, *(word for words_of_one in words.values() for word in words_of_one)]
-    namespace = parser.parse_args(line)
+    namespace = parser.parse_args(line, argparse.Namespace(**lists))
     _check_labels(subparser, namespace)
     _fill_defaults(namespace, arguments)
-    namespace.from_environment = frozenset(words)
+    namespace.from_environment = frozenset({*words, *lists})
     namespace.format_help = subparser.format_help
     namespace.command_line = tuple(argv)
     return namespace

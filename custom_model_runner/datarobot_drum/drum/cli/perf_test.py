@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.cli.checks import declared_target_type
 from datarobot_drum.drum.cli.interrupts import sigterm_as_interrupt
-from datarobot_drum.drum.cli.model_spec import load_parameters
+from datarobot_drum.drum.cli.model_spec import check_target, load_parameters
 from datarobot_drum.drum.cli.output import check_output, output_file
 from datarobot_drum.drum.cli.values import STDOUT
 from datarobot_drum.drum.enum import TargetType
@@ -36,6 +36,8 @@ def run(args: Namespace) -> int:
     """
     _check(args)
     load_parameters(args)
+    if not args.url:
+        check_target(args)
     with sigterm_as_interrupt():
         report = _tested(args)
     _write(report, args)
@@ -49,6 +51,8 @@ def _check(args: Namespace) -> None:
         raise OptionConflict(
             "--concurrency sets the number of clients in a closed loop; leave it out with --rate"
         )
+    if args.url and {"?", "#"} & set(args.url):
+        raise OptionConflict("--url: leave out what begins with ? or #, it is no address")
     if args.iterations and (args.rate or args.duration):
         raise OptionConflict("--iterations and a load over time exclude each other")
     for name in (args.json, args.html):
@@ -66,7 +70,9 @@ def _say(args: Namespace, text: str) -> None:
 
 
 def _tested(args: Namespace) -> Report:
-    from datarobot_drum.drum.cli.load_test.cases import make_cases, read_data
+    import psutil
+
+    from datarobot_drum.drum.cli.load_test.cases import check_size, make_cases, read_data
     from datarobot_drum.drum.cli.load_test.results import Report
 
     if args.verbose:
@@ -74,7 +80,9 @@ def _tested(args: Namespace) -> Report:
     _say(args, f"DRUM performance test\nModel:      {args.code_dir}\nData:       {args.input}")
     data = read_data(args.input)
     _say(args, f"# Features: {data.features}\nPreparing test data...\n")
-    cases = make_cases(data, _wanted(args))
+    wanted = _wanted(args)
+    check_size(data, wanted.samples or 1, psutil.virtual_memory().available)
+    cases = make_cases(data, wanted)
     started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     servers = list(_servers(args, data, cases))
     target_type = declared_target_type(args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.cli.interrupts import sigterm_as_interrupt
-from datarobot_drum.drum.cli.model_spec import load_parameters, model_spec
+from datarobot_drum.drum.cli.model_spec import check_target, load_parameters, model_spec
 from datarobot_drum.drum.cli.output import check_output, output_file
 from datarobot_drum.drum.cli.values import STDOUT
 
@@ -33,6 +34,7 @@ def run(args: Namespace) -> int:
     if args.output not in (None, STDOUT):
         check_output(args.output)
     load_parameters(args)
+    check_target(args)
     from datarobot_drum.drum.cli.model_checks.plan import is_passed
 
     with sigterm_as_interrupt(), _kept_files(args) as keep_in:
@@ -77,11 +79,22 @@ def _results(setup: Setup, args: Namespace) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="drum_validation_") as folder:
         messages = Path(folder, MESSAGES)
         try:
-            with Supervisor(setup, messages) as supervisor:
+            copied = dataclasses.replace(setup, input=_readable_again(setup.input, folder))
+            with Supervisor(copied, messages) as supervisor:
                 return list(Plan(setup, supervisor, args.timeout, _counted).run())
         finally:
             if args.verbose or args.show_stacktrace or args.logging_level != "warning":
                 _pass_on(messages)
+
+
+def _readable_again(path: str, folder: str) -> str:
+    """The input; a copy where it is a pipe or such, because each check reads it from the start."""
+    if Path(path).is_file():
+        return path
+    copy = Path(folder, f"input{Path(path).suffix}")
+    with open(path, "rb") as source, copy.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return str(copy)
 
 
 def _pass_on(messages: Path) -> None:

@@ -78,6 +78,11 @@ def any_path_or_stdout(text: str) -> str:
     return text if text == STDOUT else any_path(text)
 
 
+def any_path_but_stdout(text: str) -> str | None:
+    """The absolute path of a file to write, or None for `-`, as if no file had been named."""
+    return None if text == STDOUT else any_path(text)
+
+
 def positive_int(text: str) -> int:
     """A whole number above zero."""
     try:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from datarobot_drum.custom_task_interfaces import CustomTaskInterface
 from datarobot_drum.drum.enum import CUSTOM_FILE_NAME, TargetType
-from datarobot_drum.drum.errors import StartupError
+from datarobot_drum.drum.errors import LoadHookError, StartupError
 from datarobot_drum.drum.hooks.loops import thread_loop
 from datarobot_drum.drum.hooks.spec import HOOKS, Hook
 
@@ -168,7 +168,7 @@ def _import_custom(path: Path, code_dir: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except ImportError as error:
-        raise StartupError(
+        raise LoadHookError(
             "\n\nRunning environment language: Python.\n"
             f"Failed loading hooks from [{path}] : {error}"
         ) from error

@@ -31,6 +31,9 @@ _MISSING_WORDS = (
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 
+EMPTY = "No columns to parse from file"
+_NO_DATA = "the data is empty; give a line with the names of the columns, and rows"
+
 _NUMBERS = frozenset({"int64", "float64", "empty"})
 
 
@@ -48,6 +51,9 @@ def read_csv(payload: Payload) -> DataFrame:
             again = pd.read_csv(payload.open(), **options)
             # They differ only where lone carriage returns stand above the header.
             frame = again if list(again.columns) == list(frame.columns) else frame
+    except EmptyDataError:
+        # clients know the bare words, which tell a person little
+        raise InvalidInput(EMPTY if payload.from_request else f"{EMPTY}: {_NO_DATA}") from None
     except _FAULTS as error:
         raise _refusal(error) from None
     return frame
@@ -82,7 +88,7 @@ def _refusal(error: Exception) -> InvalidInput:
     if isinstance(error, UnicodeDecodeError):
         return InvalidInput("Supplied CSV input file encoding must be UTF-8.")
     if isinstance(error, EmptyDataError):
-        return InvalidInput("No columns to parse from file")
+        return InvalidInput(f"{EMPTY}: {_NO_DATA}")
     return InvalidInput(f"{_UNREADABLE}: {_fault(str(error))}")
 
 

@@ -304,9 +304,17 @@ def _frame(result: Any, message: str) -> pd.DataFrame:
 
 
 def _row_count(data: Any) -> int | None:
-    """Rows of a table; None for what `read_input_data` made that is not one."""
-    shape = getattr(data, "shape", None)
-    return shape[0] if isinstance(shape, tuple) and shape else None
+    """Rows of a data frame or sparse matrix; None for anything else that `read_input_data` made.
+
+    An array may be a single image, so its first dimension tells nothing.
+    """
+    import pandas as pd
+    from scipy.sparse import issparse
+
+    if isinstance(data, pd.DataFrame):
+        return len(data)
+    shape: tuple[Any, ...] = getattr(data, "shape", ())
+    return int(shape[0]) if issparse(data) and len(shape) == 2 else None
 
 
 def _refuse_tuple(result: Any) -> Any:

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.payloads.labels import match_labels
 from datarobot_drum.drum.predictors.arrays import probabilities
 from datarobot_drum.drum.predictors.base import Predictor, RawPredictions
@@ -67,7 +66,7 @@ class OnnxPredictor(Predictor):
     def _output(self) -> str:
         """The first output; of a classifier with several, the first with probabilities."""
         names = [str(output.name) for output in self.model.get_outputs()]
-        if self.target.type in (TargetType.BINARY, TargetType.MULTICLASS):
+        if self.target.type.is_classification:
             return next((name for name in names if PROBABILITIES in name.lower()), names[0])
         return names[0]
 

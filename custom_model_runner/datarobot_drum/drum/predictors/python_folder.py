@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datarobot_drum.drum.enum import TargetType
-from datarobot_drum.drum.errors import StartupError
+from datarobot_drum.drum.errors import LoadHookError, StartupError
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.hooks import spec as hooks
 from datarobot_drum.drum.hooks.loader import ModelHooks, load_hooks
@@ -63,7 +63,7 @@ def _load_object(found: ModelHooks, code_dir: str) -> Any:
     except StartupError as error:
         raise StartupError(f"{LOAD_FAILED}{error}") from error
     except Exception as error:
-        raise StartupError(
+        raise LoadHookError(
             f"{LOAD_FAILED}'load_model' hook failed to load the model. Exception: {error!r}"
         ) from error
     if model is None:

@@ -94,12 +94,14 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         queue_timeout: float = 30,
         request_timeout: float = 600,
         show_perf: bool = False,
+        show_stacktrace: bool = False,
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
+        self.show_stacktrace = show_stacktrace
         self.prefix = prefix
         self.max_body = max_body
         self.state = State.STARTING
@@ -128,12 +130,20 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def fail(self, error: BaseException) -> None:
         """There is no model and will be none: every route but `/livez` tells `error`."""
-        logger.error("the model could not be loaded: %s", error, exc_info=error)
+        logger.error("the model could not be loaded: %s", error, exc_info=self._shown(error))
         # whatever went wrong, clients see status 513
         text = str(error) if isinstance(error, Exception) else repr(error)
         kind = type(error) if isinstance(error, UpstreamCrashed) else StartupError
         self.failure = kind(text or repr(error))
         self._become(State.FAILED)
+
+    def _shown(self, error: BaseException) -> BaseException | None:
+        """The traceback of model code always, that of an operator's typo only when asked for."""
+        if self.show_stacktrace:
+            return error
+        if isinstance(error, HookError):
+            return error.__cause__ or error
+        return None if isinstance(error, DrumError) else error
 
     def drain(self) -> None:
         """Tell probes that no new requests are wanted."""

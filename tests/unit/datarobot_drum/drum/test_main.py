@@ -47,6 +47,20 @@ def score(tmp_path):
     return run
 
 
+@pytest.mark.parametrize("closed", ["<&- >&-", ">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("words", ["", " --output result.csv", " --help"])
+def test_closed_stream_is_no_error(score, tmp_path, closed, words):
+    score("import pandas as pd; print('x'); return pd.DataFrame({'Predictions': data['a']})")
+    drum = f"{sys.executable} -m datarobot_drum.drum.entry_point score -cd . --input data.csv"
+    line = f"{drum} --target-type regression{words} {closed}"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    if "--output" in words:
+        assert (tmp_path / "result.csv").read_text() == "Predictions\n1\n2\n"
+    elif words == "" and closed == "2>&-":
+        assert done.stdout == "Predictions\n1\n2\n"
+
+
 def test_usage_error_is_2_and_help_is_0(capsys):
     assert main(["score"]) == 2
     assert main(["score", "--help"]) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.cli.load_test.load import Closed, Load, Open
-from datarobot_drum.drum.errors import InvalidInput
+from datarobot_drum.drum.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,8 @@ LARGEST = 50 * MB
 #: Seconds of a load when only its rate is given.
 DEFAULT_SECONDS = 10
 CSV = "text/csv"
+#: The rows, the file they make, and the request around it exist at the same time.
+COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,16 @@ def _frame(path: str) -> pd.DataFrame:
         return frame
     # read above, too: it refuses what is no CSV with a message of its own
     return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+
+
+def check_size(data: Data, samples: int, available: int) -> None:
+    """Refuse so many rows as UsageError when their request cannot be built in this memory."""
+    size = len(data.body) * samples // data.rows
+    if size * COPIES > available:
+        raise UsageError(
+            f"--samples {samples}: a request of about {size // MB} MB does not fit into the "
+            f"memory that is free, {available // MB} MB; use fewer"
+        )
 
 
 def make_cases(data: Data, wanted: Wanted) -> list[Case]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,6 +31,10 @@ POLL_SECONDS = 0.05
 #: So much of what the server writes is kept, to be shown when it fails.
 LOG_LINES = 100
 SHOWN_LINES = 15
+
+#: How a log record begins: with the time, or as one of gunicorn; and such a record of an error.
+RECORD = re.compile(r"\[?\d{4}-\d\d-\d\d ")
+ERROR = re.compile(r"\d{4}-\d\d-\d\d \S+ (?:ERROR|CRITICAL) \S+:  ")
 
 NOT_STARTED = "Error: server failed to start while running performance testing."
 
@@ -112,20 +120,35 @@ class ServerProcess:
         self._reader.join(1)
 
 
-def server_command(args: Namespace, server_type: str | None, port: int) -> list[str]:
+def server_command(
+    args: Namespace, server_type: str | None, port: int, labels_file: str | None = None
+) -> list[str]:
     """The `drum server` that serves what the command line of the test describes."""
     words = ["--code-dir", args.code_dir, "--address", f"{HOST}:{port}", "--show-perf"]
     words += ["--logging-level", "warning"]
     for name in _HANDED_ON:
         if (value := getattr(args, name)) is not None:
             words.append(f"--{name.replace('_', '-')}={value}")
-    if labels := args.class_labels or args.class_labels_file:
-        words += ["--class-labels", *labels]
+    if labels_file is not None:
+        words.append(f"--class-labels-file={labels_file}")
     if args.max_workers:
         words.append(f"--max-workers={args.max_workers}")
     if server_type is not None:
         words.append(f"--server-type={server_type}")
     return [sys.executable, "-P", "-m", DRUM, "server", *words]
+
+
+@contextmanager
+def labels_in_a_file(args: Namespace) -> Iterator[str | None]:
+    """A temporary file with the class labels: as words, one with a dash would be an option."""
+    labels = args.class_labels or args.class_labels_file
+    if not labels:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="drum_perf_test_") as folder:
+        path = Path(folder, "labels.txt")
+        path.write_bytes(os.fsencode("\n".join(labels) + "\n"))
+        yield str(path)
 
 
 @contextmanager
@@ -135,28 +158,46 @@ def started(
     """A server on a free port that is ready, and how long it took; stopped on leaving."""
     port = _free_port()
     environ = {name: text for name, text in os.environ.items() if name not in DROPPED}
-    command = server_command(args, server_type, port)
-    if args.verbose:
-        sys.stdout.write(f"Running: {' '.join(command)}\n")
-        sys.stdout.flush()
-    begin = time.monotonic()
-    process = ServerProcess(command, environ, show=args.verbose)
-    server = Server(f"{scheme}://{HOST}:{port}{prefix}", process)
-    try:
-        _wait(server, process, begin + args.timeout)
-        yield server, time.monotonic() - begin
-    finally:
-        server.close()
-        process.stop()
+    with labels_in_a_file(args) as labels:
+        command = server_command(args, server_type, port, labels)
+        if args.verbose:
+            sys.stdout.write(f"Running: {' '.join(command)}\n")
+            sys.stdout.flush()
+        begin = time.monotonic()
+        process = ServerProcess(command, environ, show=args.verbose)
+        server = Server(f"{scheme}://{HOST}:{port}{prefix}", process)
+        try:
+            _wait(server, process, begin + args.timeout)
+            yield server, time.monotonic() - begin
+        finally:
+            server.close()
+            process.stop()
 
 
 def _wait(server: Server, process: ServerProcess, deadline: float) -> None:
     while not server.is_ready():
         if process.has_ended or time.monotonic() > deadline:
             process.stop()
-            said = "\n".join(list(process.log)[-SHOWN_LINES:])
-            raise DrumError(f"{NOT_STARTED} It said:\n{said}" if said else NOT_STARTED)
+            raise DrumError(_not_started(list(process.log)))
         time.sleep(POLL_SECONDS)
+
+
+def _not_started(log: list[str]) -> str:
+    """The cause, as the server logged its last error, before the last lines of its log."""
+    if not log:
+        return NOT_STARTED
+    errors = [number for number, line in enumerate(log) if ERROR.match(line)]
+    cause = f" {_message(log[errors[-1] :])}\n" if errors else " "
+    said = "\n".join(log[-SHOWN_LINES:])
+    return f"{NOT_STARTED}{cause}It said:\n{said}"
+
+
+def _message(lines: list[str]) -> str:
+    """The text of the log record that begins the lines, in one line, without its traceback."""
+    first, *rest = lines
+    more = takewhile(lambda line: not (RECORD.match(line) or line.startswith("Traceback")), rest)
+    text = " ".join([ERROR.sub("", first), *more])
+    return re.sub(r"\s+", " ", text.removesuffix(" {}")).strip()
 
 
 def _free_port() -> int:

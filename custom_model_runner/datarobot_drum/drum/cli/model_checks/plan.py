@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from datarobot_drum.drum.cli.model_checks.supervisor import Supervisor
-from datarobot_drum.drum.cli.model_checks.verdict import Setup, Status, Trial, kept_dataset
+from datarobot_drum.drum.cli.model_checks.verdict import (
+    SPARSE,
+    UNSTRUCTURED,
+    Setup,
+    Status,
+    Trial,
+    kept_dataset,
+)
 
 BASIC = "Basic batch prediction"
 NULL = "Null value imputation"
@@ -73,7 +80,7 @@ class Plan:
             yield Result(NULL, columns.status, columns.message)
         else:
             yield self._null(columns.columns)
-        if columns.status is Status.SKIPPED:
+        if columns.message in (SPARSE, UNSTRUCTURED):
             return
         for name, title in OTHER_CHECKS:
             if basic.status is Status.FAILED:

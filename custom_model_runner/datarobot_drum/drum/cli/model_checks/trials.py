@@ -19,13 +19,17 @@ from datarobot_drum.drum.cli.model_checks.variants import (
     MTX,
     SAMPLE_ROWS,
     UNEXPECTED,
+    NotATable,
     Table,
     read_columns,
     read_sample,
     rows_for_a_column,
 )
 from datarobot_drum.drum.cli.model_checks.verdict import (
+    NOT_LOADED,
     PASSED,
+    SPARSE,
+    UNSTRUCTURED,
     Setup,
     Status,
     Trial,
@@ -46,8 +50,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("drum.validation")
 
-SPARSE = "the input is a sparse matrix, its columns are not tried one by one"
-UNSTRUCTURED = "the input of an unstructured model has no columns"
+READ_BY_THE_MODEL = "the model reads this input itself, which is not a table"
 CHANGES_ROW_COUNT = "rows cannot be compared, as their number changes"
 
 
@@ -77,6 +80,11 @@ class Session:
         from datarobot_drum.drum.settings import Settings
 
         return load_model(self.setup.model, Settings.load(warn=False))
+
+    @property
+    def is_unloadable(self) -> bool:
+        """Was it tried to load the model, in vain?"""
+        return self._failure is not None
 
     @property
     def media_type(self) -> str:
@@ -168,6 +176,8 @@ def _columns(session: Session, trial: Trial) -> Verdict:
     """Which columns there are, or why they are not tried."""
     if session.media_type == MTX:
         return skipped(SPARSE)
+    if session.model.reads_raw_input:
+        _ = session.table  # the first line alone may look like a header
     return Verdict(Status.PASSED, columns=session.columns)
 
 
@@ -283,22 +293,19 @@ _TRIALS: Mapping[str, Callable[[Session, Trial], Verdict]] = MappingProxyType(
 def run_trial(session: Session, trial: Trial) -> Verdict:
     """Try one thing; an error of the model is a verdict, not an exception."""
     try:
-        if trial.name == "columns" and _is_known_unstructured(session):
+        if trial.name == "columns" and session.is_unstructured:
             return skipped(UNSTRUCTURED)
         if trial.name in _NEEDS_SAME_ROWS and len(session.table) != len(session.baseline):
             return skipped(CHANGES_ROW_COUNT)
         return _TRIALS[trial.name](session, trial)
+    except NotATable as error:
+        # our reader's trouble says nothing about the model
+        return skipped(READ_BY_THE_MODEL if session.model.reads_raw_input else f"{error}")
     except Exception as error:
+        if trial.name == "columns" and session.is_unloadable:
+            return skipped(NOT_LOADED)
         shown = error if session.setup.show_stacktrace else None
         logger.debug("trial %s failed", trial, exc_info=error)
         if shown is not None:
             logger.error("%s", error, exc_info=shown)
         return failed(str(error) or type(error).__name__)
-
-
-def _is_known_unstructured(session: Session) -> bool:
-    """Of a model that cannot be loaded nobody knows; its columns are tried, and fail."""
-    try:
-        return session.is_unstructured
-    except Exception:
-        return session.setup.model.target_type == TargetType.UNSTRUCTURED.value

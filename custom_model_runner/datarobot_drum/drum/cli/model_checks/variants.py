@@ -6,7 +6,8 @@ as tables and written in their own format again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,10 @@ COLUMN_CELLS = 200_000
 COLUMN_ROWS = 50
 UNEXPECTED = "drum_unexpected_column"
 SEED = 7
+
+
+class NotATable(Exception):
+    """The input cannot be read as a table; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,34 @@ def rows_for_a_column(columns: int) -> int:
 
 
 def read_columns(path: str) -> tuple[str, ...]:
-    """Names of the columns; of a CSV file only the first line is read."""
+    """Names of the columns; of a CSV file only the first line is read.
+
+    Raises NotATable, as `read_sample` does.
+    """
     if media_type_for_file(path)[0] == CSV:
-        return tuple(map(str, _read_text(path, rows=0).columns))
+        with _reading():
+            return tuple(map(str, _read_text(path, rows=0).columns))
     return read_sample(path).columns
 
 
 def read_sample(path: str, *, as_text: bool = True) -> Table:
-    """The first rows of a file; a CSV as text, unless typed values are wanted."""
+    """The first rows of a file; a CSV as text, unless typed values are wanted.
+
+    Raises NotATable for whatever stops a reader: each has errors of its own.
+    """
+    with _reading():
+        return _sample(path, as_text=as_text)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise NotATable(f"the input cannot be read as a table: {error}") from error
+
+
+def _sample(path: str, *, as_text: bool) -> Table:
     media_type, parameters = media_type_for_file(path)
     if media_type == CSV:
         table = Table(_read_text(path), CSV, is_text=True)

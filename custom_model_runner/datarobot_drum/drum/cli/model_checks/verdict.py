@@ -91,6 +91,10 @@ class Verdict:
 
 PASSED = Verdict(Status.PASSED)
 
+SPARSE = "the input is a sparse matrix, its columns are not tried one by one"
+UNSTRUCTURED = "the input of an unstructured model has no columns"
+NOT_LOADED = "not tried: the model cannot be loaded"
+
 
 def failed(message: str) -> Verdict:
     """The model would fail a user here."""

@@ -40,6 +40,8 @@ def args_of(folder):
         ("fit", "--target-type anomaly --target y", "mutually exclusive with 'anomaly'"),
         ("fit", "--target-type regression", "With target type 'regression', target feature"),
         ("score", "--skip-deps-install", "can only be used together with '--docker'"),
+        ("score", "--memory 1g", "'--memory' can only be used together with '--docker'"),
+        ("push", "--memory 1g", "'--memory' can only be used together with '--docker'"),
         ("score", "--target-type regression --query a=1", "--query argument can be used only"),
         ("score", "--target-type anomaly --content-type a/b", "--content-type argument can be"),
         ("score", "--target-type unstructured --monitor", "can not be used in unstructured mode"),

@@ -125,6 +125,20 @@ def test_command_line_beats_the_variable_in_every_spelling(spelling, folder):
     assert args.from_environment == frozenset()
 
 
+def test_labels_of_a_variable_may_begin_with_a_dash(score_line):
+    args = parse(score_line, {"CLASS_LABELS": "-a b --verbose"})
+    assert (args.class_labels, args.verbose) == (["-a", "b", "--verbose"], False)
+    assert args.from_environment == {"class_labels"}
+
+
+def test_one_label_of_a_variable_is_too_few(score_line, capsys):
+    assert "at least 2 labels" in refused(capsys, score_line, {"CLASS_LABELS": "-a"})
+
+
+def test_dash_as_output_is_stdout(score_line):
+    assert parse([*score_line, "--output", "-"], {}).output is None
+
+
 def test_variables_stand_in_for_a_whole_command_line(folder):
     environ = {
         "CODE_DIR": str(folder),

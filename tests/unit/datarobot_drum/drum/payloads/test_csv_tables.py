@@ -81,13 +81,16 @@ def test_csv_with_a_header_only_is_an_empty_table() -> None:
     assert list(frame.columns) == ["a", "b"]
 
 
+EMPTY = "the data is empty; give a line with the names of the columns, and rows"
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"a,b\n1,\xe9\n", "Supplied CSV input file encoding must be UTF-8."),
         (b"\xff\xfea", "Supplied CSV input file encoding must be UTF-8."),
-        (b"", "No columns to parse from file"),
-        (b"\n\n", "No columns to parse from file"),
+        (b"", f"No columns to parse from file: {EMPTY}"),
+        (b"\n\n", f"No columns to parse from file: {EMPTY}"),
         (b"a,b\n1,2\n1,2,3,s3cret\n", "expected 2 fields in line 3, saw 4"),
         (b'a,b\n1,2\n"s3cret,2\n', "the quote opened in line 3 is never closed"),
         (b"a,b\n1,2,s3cret\n", "expected 2 fields in the first row below the header, saw 3"),
@@ -102,6 +105,11 @@ def test_csv_that_is_none_is_refused_without_showing_it(data: bytes, message: st
     assert text.endswith(message)
     assert SECRET.decode() not in text
     assert text == message or text.startswith("Pandas failed to read input binary data: ")
+
+
+def test_client_that_sends_nothing_gets_the_bare_words() -> None:
+    with pytest.raises(InvalidInput, match="^No columns to parse from file$"):
+        read_table(Payload(b"", media_type="text/csv", from_request=True))
 
 
 def test_csv_fault_of_unknown_kind_is_told_in_our_words() -> None:

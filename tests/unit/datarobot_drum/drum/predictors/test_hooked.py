@@ -148,10 +148,19 @@ def test_row_count_is_that_after_transform(load: Load) -> None:
     assert predicted(load(SCORE + "def transform(data, model): return data.head(1)")) == [3]
 
 
-@pytest.mark.parametrize("read", ["np.array(5)", "None", "{'a': 1, 'b': 2, 'c': 3}"])
+@pytest.mark.parametrize(
+    "read", ["np.array(5)", "np.zeros((24, 24, 3))", "None", "{'a': 1, 'b': 2, 'c': 3}"]
+)
 def test_row_count_of_what_is_no_table_is_not_checked(read: str, load: Load) -> None:
     code = RETURNS.format("pd.DataFrame({'Predictions': [1.0]})")
     assert predicted(load(f"{code}def read_input_data(data): return {read}")) == [1.0]
+
+
+@pytest.mark.parametrize("read", ["pd.DataFrame({'a': [1, 2]})", "sparse.eye(2)"])
+def test_rows_that_a_hook_read_are_counted(read: str, load: Load) -> None:
+    code = RETURNS.format("pd.DataFrame({'Predictions': [1.0]})") + "from scipy import sparse\n"
+    with pytest.raises(InvalidOutput, match="returned 1 predictions for 2 input rows"):
+        predicted(load(f"{code}def read_input_data(data): return {read}"))
 
 
 def test_post_process_gets_checked_predictions_and_is_checked(load: Load) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.errors import Overloaded, StartupError
+from datarobot_drum.drum.errors import LoadHookError, Overloaded, StartupError
 from datarobot_drum.drum.exceptions import CustomHTTPError
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.predictors import Model
@@ -206,6 +206,36 @@ def test_load_keeps_the_error_of_a_model_that_failed(error: BaseException, text:
     assert server.state is State.FAILED
     assert str(server.failure) == text
     server.terminate()
+
+
+HOOK = ValueError("of model code")
+FROM_HOOK = LoadHookError("the hook failed")
+FROM_HOOK.__cause__ = HOOK
+BARE = LoadHookError("the hook failed")
+TYPO = StartupError("no artifact")
+
+
+@pytest.mark.parametrize(
+    ("error", "asked", "shown"),
+    [
+        (TYPO, False, None),
+        (TYPO, True, TYPO),
+        (FROM_HOOK, False, HOOK),
+        (FROM_HOOK, True, FROM_HOOK),
+        (BARE, False, BARE),
+        (HOOK, False, HOOK),
+    ],
+)
+def test_load_logs_the_traceback_of_model_code(
+    error: Exception, asked: bool, shown: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build() -> Any:
+        raise error
+
+    PredictionServer(show_stacktrace=asked).load(build)
+    (record,) = caplog.records
+    assert str(error) in record.getMessage()
+    assert (record.exc_info and record.exc_info[1]) is shown
 
 
 def test_load_wakes_all_who_wait(load: Load) -> None:

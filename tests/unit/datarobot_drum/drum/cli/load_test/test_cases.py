@@ -10,12 +10,13 @@ import pytest
 from datarobot_drum.drum.cli.load_test.cases import (
     MB,
     Wanted,
+    check_size,
     make_cases,
     read_data,
     size_label,
 )
 from datarobot_drum.drum.cli.load_test.load import Closed, Open
-from datarobot_drum.drum.errors import InvalidInput
+from datarobot_drum.drum.errors import InvalidInput, UsageError
 
 
 @pytest.fixture
@@ -50,6 +51,13 @@ def test_given_samples_or_iterations_make_one_case(data):
     assert case.samples == 2
     (case,) = make_cases(data, Wanted(samples=5, clients=4))
     assert case.title == "38 bytes - 5 samples, 1 iterations, 4 clients"
+
+
+@pytest.mark.parametrize("samples", [10**12, 10**400])
+def test_request_that_cannot_be_built_is_refused(data, samples):
+    with pytest.raises(UsageError, match="does not fit into the memory that is free, 1024 MB"):
+        check_size(data, samples, 1024 * MB)
+    check_size(data, 1000, 1024 * MB)
 
 
 def test_each_rate_makes_a_case_of_one_row(data):
