@@ -262,6 +262,20 @@ def test_request_that_cannot_be_sent_is_400(client, front):
     assert send(client, "GET", "/nim/a\u00e9").status == 400
 
 
+@pytest.mark.parametrize("more", ['"temperature": NaN', '"user": "\\ud800"'])
+def test_chat_that_no_json_can_hold_is_400(client, more):
+    body = f'{{"messages": [{{"role": "user", "content": "hi"}}], {more}}}'.encode()
+    answer = client.send(post("/chat/completions", body, "application/json"))
+    assert answer.status == 400
+    assert "NaN or broken Unicode" in str(answer.json())
+
+
+def test_chat_answer_with_broken_compression_is_502(client):
+    body = json.dumps({"messages": [{"role": "user", "content": "broken gzip"}]}).encode()
+    answer = client.send(post("/chat/completions", body, "application/json"))
+    assert answer.status == 502
+
+
 HEALTH_PATHS = ("/", "/ping/", "/ping", "/health/", "/health")
 
 

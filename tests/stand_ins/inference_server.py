@@ -223,6 +223,9 @@ class Handler(BaseHTTPRequestHandler):
             self.state.together.wait(PATIENCE)
         if words == "hang":
             self._hang()
+        elif words == "broken gzip":
+            kind = "text/event-stream" if asked.get("stream") else "application/json"
+            self._send(200, b"no gzip", ("Content-Encoding", "gzip"), ("Content-Type", kind))
         elif words.isdigit():
             fault = {"message": f"refused with {words}", "type": "refusal", "code": "no"}
             self._json({"error": fault}, int(words), ("Retry-After", "3"))
