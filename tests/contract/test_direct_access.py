@@ -179,6 +179,32 @@ def test_answers_without_a_body_come_back(client, path, status):
     assert (answer.status, answer.body) == (status, b"")
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 204), ("GET", 304), ("HEAD", 204)])
+def test_answers_without_a_body_tell_no_length(client, method, status):
+    answer = send(client, method, f"/nim/status/{status}")
+    assert (answer.status, answer.header("Content-Length"), answer.body) == (status, None, b"")
+
+
+def test_answer_to_head_tells_its_length(client):
+    answer = send(client, "HEAD", "/nim/status/200")
+    assert (answer.status, answer.header("Content-Length"), answer.body) == (200, "5", b"")
+
+
+@pytest.mark.parametrize("status", [600, 999])
+def test_status_that_is_none_is_502(client, status):
+    answer = send(client, "GET", f"/nim/status/{status}")
+    assert answer.status == 502
+    assert f"answered with the status {status}" in answer.json()["message"]
+    eventually(lambda: client.server.forwards.figures()["running"] == 0)
+
+
+@pytest.mark.parametrize(("told", "status"), [(204, 200), (304, 503), (600, 503)])
+def test_health_status_that_can_have_no_body_is_changed(start, told, status):
+    answer = start(DR_NIM_HEALTH_ROUTE=f"/status/{told}").get("/health/")
+    assert answer.status == status
+    assert set(answer.json()) == {"message"}
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 def test_body_is_sent_on(client, inference_server, chunked):
     headers = plain({"Content-Type": "application/json"})

@@ -188,6 +188,13 @@ class Handler(BaseHTTPRequestHandler):
     def _unchanged(self) -> None:
         self._head(304, ("ETag", '"x"'))
 
+    def _status(self) -> None:
+        """The status that the path tells, and a length, with a body or without."""
+        status = int(self.path.rpartition("/")[2])
+        self._head(status, ("Content-Length", "5"))
+        if status not in (204, 304) and self.command != "HEAD":
+            self.wfile.write(b"hello")
+
     def _error(self) -> None:
         self._json({"detail": "overloaded"}, 503, ("Retry-After", "7"))
 

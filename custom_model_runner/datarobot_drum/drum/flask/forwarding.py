@@ -105,12 +105,15 @@ class Forwarder:
         return answer
 
     def _answer(self, response: httpx.Response, plan: forward.Plan) -> RawResponse:
-        headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in forward.reply_headers(response.headers.raw)
-        ]
+        status = response.status_code
+        try:
+            kept = forward.reply_headers(plan.server, status, response.headers.raw)
+        except DrumError:
+            response.close()
+            raise
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in kept]
         pieces = AnswerBody(response, plan.server, self._server)
-        return RawResponse(pieces, response.status_code, headers)
+        return RawResponse(pieces, status, headers)
 
     def _send(self, plan: forward.Plan, body: RequestBody | None) -> httpx.Response:
         import httpx
