@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -300,6 +301,19 @@ def test_chat_answer_with_broken_compression_is_502(client):
     body = json.dumps({"messages": [{"role": "user", "content": "broken gzip"}]}).encode()
     answer = client.send(post("/chat/completions", body, "application/json"))
     assert answer.status == 502
+
+
+def test_rows_that_nobody_waits_for_are_not_asked(serve_with, own_client, inference_server):
+    # the hooks of its folder are not used
+    client = serve_with(
+        lambda served: own_client(replace(served, gpu_predictor="vllm")),
+        DRUM_CLIENT_REQUEST_TIMEOUT="1",
+    )
+    rows = b"promptText\n" + b"think\n" * 50
+    assert client.post("/predict/", rows).status == 504
+    eventually(lambda: client.server.gate.figures()["running"] == 0)
+    chats = [item for item in inference_server.state.received if "chat" in item.target]
+    assert len(chats) < 10
 
 
 HEALTH_PATHS = ("/", "/ping/", "/ping", "/health/", "/health")

@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -230,6 +231,9 @@ class Handler(BaseHTTPRequestHandler):
             self.state.together.wait(PATIENCE)
         if words == "hang":
             self._hang()
+        elif words == "think":
+            time.sleep(0.3)
+            self._json({"choices": [self._choice(words, 0)]})
         elif words == "broken gzip":
             kind = "text/event-stream" if asked.get("stream") else "application/json"
             self._send(200, b"no gzip", ("Content-Encoding", "gzip"), ("Content-Type", kind))
