@@ -343,9 +343,10 @@ def test_readiness_follows_the_inference_server(client, inference_server):
     assert client.get("/livez").status == client.get("/info/").status == 200
 
 
-def test_health_that_takes_too_long_is_not_ready(start, monkeypatch):
+@pytest.mark.parametrize("route", ["/hang", "/trickle"])
+def test_health_that_takes_too_long_is_not_ready(start, monkeypatch, route):
     monkeypatch.setattr("datarobot_drum.drum.root_predictors.forward.HEALTH_TIMEOUT", 0.2)
-    client = start(DR_NIM_HEALTH_ROUTE="/hang")
+    client = start(DR_NIM_HEALTH_ROUTE=route)
     answer = client.get("/health/")
     assert answer.status == 503
     assert answer.json() == {"message": "Timeout waiting for NIM health route to respond."}

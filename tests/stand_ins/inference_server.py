@@ -214,6 +214,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
+    def _trickle(self) -> None:
+        """A byte now and then, until the other side has had enough."""
+        self._head(200, ("Content-Length", "1000"))
+        for _ in range(1000):
+            if self._has_left():
+                return
+            self.wfile.write(b"x")
+            time.sleep(0.02)
+
     def _hang(self) -> None:
         if self._wait():
             self._json({"hung": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -70,10 +71,11 @@ class Forwarder:
         """Ask for the health of the inference server, for a few seconds at most."""
         import httpx
 
+        end = time.monotonic() + plan.timeout
         try:
             response = self._send(plan, None)
             try:
-                body = _read_start(response, forward.HEALTH_BYTES)
+                body = _read_start(response, forward.HEALTH_BYTES, end)
             finally:
                 response.close()
         except httpx.TransportError as error:
@@ -194,10 +196,15 @@ class AnswerBody:
             self._response.close()
 
 
-def _read_start(response: httpx.Response, limit: int) -> bytes:
+def _read_start(response: httpx.Response, limit: int, end: float) -> bytes:
+    import httpx
+
     body = b""
     for piece in response.iter_raw():
         body += piece
+        if time.monotonic() > end:
+            # each piece came in time
+            raise httpx.ReadTimeout("too slow")
         if len(body) >= limit:
             break
     return body[:limit]
