@@ -339,7 +339,7 @@ def test_readiness_follows_the_inference_server(client, inference_server):
     assert client.get("/readyz").json() == {"status": "ready"}
     inference_server.state.health = (503, b"loading")
     answer = client.get("/readyz")
-    assert (answer.status, answer.json()) == (503, {"status": "ready", "message": "loading"})
+    assert (answer.status, answer.json()) == (503, {"status": "waiting", "message": "loading"})
     assert client.get("/livez").status == client.get("/info/").status == 200
 
 
