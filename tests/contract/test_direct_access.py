@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,6 +180,32 @@ def test_answers_without_a_body_come_back(client, path, status):
     assert (answer.status, answer.body) == (status, b"")
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 204), ("GET", 304), ("HEAD", 204)])
+def test_answers_without_a_body_tell_no_length(client, method, status):
+    answer = send(client, method, f"/nim/status/{status}")
+    assert (answer.status, answer.header("Content-Length"), answer.body) == (status, None, b"")
+
+
+def test_answer_to_head_tells_its_length(client):
+    answer = send(client, "HEAD", "/nim/status/200")
+    assert (answer.status, answer.header("Content-Length"), answer.body) == (200, "5", b"")
+
+
+@pytest.mark.parametrize("status", [600, 999])
+def test_status_that_is_none_is_502(client, status):
+    answer = send(client, "GET", f"/nim/status/{status}")
+    assert answer.status == 502
+    assert f"answered with the status {status}" in answer.json()["message"]
+    eventually(lambda: client.server.forwards.figures()["running"] == 0)
+
+
+@pytest.mark.parametrize(("told", "status"), [(204, 200), (304, 503), (600, 503)])
+def test_health_status_that_can_have_no_body_is_changed(start, told, status):
+    answer = start(DR_NIM_HEALTH_ROUTE=f"/status/{told}").get("/health/")
+    assert answer.status == status
+    assert set(answer.json()) == {"message"}
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 def test_body_is_sent_on(client, inference_server, chunked):
     headers = plain({"Content-Type": "application/json"})
@@ -262,6 +289,33 @@ def test_request_that_cannot_be_sent_is_400(client, front):
     assert send(client, "GET", "/nim/a\u00e9").status == 400
 
 
+@pytest.mark.parametrize("more", ['"temperature": NaN', '"user": "\\ud800"'])
+def test_chat_that_no_json_can_hold_is_400(client, more):
+    body = f'{{"messages": [{{"role": "user", "content": "hi"}}], {more}}}'.encode()
+    answer = client.send(post("/chat/completions", body, "application/json"))
+    assert answer.status == 400
+    assert "NaN or broken Unicode" in str(answer.json())
+
+
+def test_chat_answer_with_broken_compression_is_502(client):
+    body = json.dumps({"messages": [{"role": "user", "content": "broken gzip"}]}).encode()
+    answer = client.send(post("/chat/completions", body, "application/json"))
+    assert answer.status == 502
+
+
+def test_rows_that_nobody_waits_for_are_not_asked(serve_with, own_client, inference_server):
+    # the hooks of its folder are not used
+    client = serve_with(
+        lambda served: own_client(replace(served, gpu_predictor="vllm")),
+        DRUM_CLIENT_REQUEST_TIMEOUT="1",
+    )
+    rows = b"promptText\n" + b"think\n" * 50
+    assert client.post("/predict/", rows).status == 504
+    eventually(lambda: client.server.gate.figures()["running"] == 0)
+    chats = [item for item in inference_server.state.received if "chat" in item.target]
+    assert len(chats) < 10
+
+
 HEALTH_PATHS = ("/", "/ping/", "/ping", "/health/", "/health")
 
 
@@ -285,13 +339,14 @@ def test_readiness_follows_the_inference_server(client, inference_server):
     assert client.get("/readyz").json() == {"status": "ready"}
     inference_server.state.health = (503, b"loading")
     answer = client.get("/readyz")
-    assert (answer.status, answer.json()) == (503, {"status": "ready", "message": "loading"})
+    assert (answer.status, answer.json()) == (503, {"status": "waiting", "message": "loading"})
     assert client.get("/livez").status == client.get("/info/").status == 200
 
 
-def test_health_that_takes_too_long_is_not_ready(start, monkeypatch):
+@pytest.mark.parametrize("route", ["/hang", "/trickle"])
+def test_health_that_takes_too_long_is_not_ready(start, monkeypatch, route):
     monkeypatch.setattr("datarobot_drum.drum.root_predictors.forward.HEALTH_TIMEOUT", 0.2)
-    client = start(DR_NIM_HEALTH_ROUTE="/hang")
+    client = start(DR_NIM_HEALTH_ROUTE=route)
     answer = client.get("/health/")
     assert answer.status == 503
     assert answer.json() == {"message": "Timeout waiting for NIM health route to respond."}

@@ -71,3 +71,17 @@ def test_unstructured_requests_are_inferred(server, inference_server):
     inference_server.state.health = (400, b"")
     assert server.get("/health/").status_code == 400
     assert server.post("/predict/", content=b"a\n1\n").status_code == 422
+
+
+def test_headers_of_any_bytes_are_sent_on(server, inference_server):
+    body = b'{"inputs":[{"name":"IN","datatype":"INT32","shape":[1],"data":[4]}]}'
+    headers = {b"X-Trace": b"J\xfcrgen", b"Accept-Encoding": b"br"}
+    assert server.post("/predictUnstructured/", content=body, headers=headers).status_code == 200
+    assert inference_server.last.header("X-Trace") == ["J\u00fcrgen"]
+    assert inference_server.last.header("Accept-Encoding") == ["identity"]
+
+
+def test_body_that_is_nested_too_deeply_is_for_the_inference_server_to_judge(server):
+    reply = server.post("/predictUnstructured/", content=b"[" * 100_000)
+    # the stand-in breaks off
+    assert reply.status_code == 502

@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -188,6 +189,13 @@ class Handler(BaseHTTPRequestHandler):
     def _unchanged(self) -> None:
         self._head(304, ("ETag", '"x"'))
 
+    def _status(self) -> None:
+        """The status that the path tells, and a length, with a body or without."""
+        status = int(self.path.rpartition("/")[2])
+        self._head(status, ("Content-Length", "5"))
+        if status not in (204, 304) and self.command != "HEAD":
+            self.wfile.write(b"hello")
+
     def _error(self) -> None:
         self._json({"detail": "overloaded"}, 503, ("Retry-After", "7"))
 
@@ -206,6 +214,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
+    def _trickle(self) -> None:
+        """A byte now and then, until the other side has had enough."""
+        self._head(200, ("Content-Length", "1000"))
+        for _ in range(1000):
+            if self._has_left():
+                return
+            self.wfile.write(b"x")
+            time.sleep(0.02)
+
     def _hang(self) -> None:
         if self._wait():
             self._json({"hung": True})
@@ -223,6 +240,12 @@ class Handler(BaseHTTPRequestHandler):
             self.state.together.wait(PATIENCE)
         if words == "hang":
             self._hang()
+        elif words == "think":
+            time.sleep(0.3)
+            self._json({"choices": [self._choice(words, 0)]})
+        elif words == "broken gzip":
+            kind = "text/event-stream" if asked.get("stream") else "application/json"
+            self._send(200, b"no gzip", ("Content-Encoding", "gzip"), ("Content-Type", kind))
         elif words.isdigit():
             fault = {"message": f"refused with {words}", "type": "refusal", "code": "no"}
             self._json({"error": fault}, int(words), ("Retry-After", "3"))

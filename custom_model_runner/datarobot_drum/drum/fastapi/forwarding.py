@@ -116,7 +116,9 @@ class Forwarder:
             found = forward.failure(error, plan.server, plan.timeout)
             return self._server.error_reply(found)
         try:
-            await _send_back(response, send)
+            await _send_back(response, plan.server, send)
+        except DrumError as error:
+            return self._server.error_reply(error)
         except httpx.TransportError as error:
             # the server closes the connection of an answer that has no end: the client notices
             logger.warning("the answer of the %s server broke off: %r", plan.server, error)
@@ -187,9 +189,10 @@ async def _read_start(response: httpx.Response, limit: int) -> bytes:
     return body[:limit]
 
 
-async def _send_back(response: httpx.Response, send: Send) -> None:
-    headers = forward.reply_headers(response.headers.raw)
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+async def _send_back(response: httpx.Response, server: str, send: Send) -> None:
+    status = response.status_code
+    headers = forward.reply_headers(server, status, response.headers.raw)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     async for piece in response.aiter_raw():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

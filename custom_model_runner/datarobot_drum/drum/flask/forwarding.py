@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -70,10 +71,11 @@ class Forwarder:
         """Ask for the health of the inference server, for a few seconds at most."""
         import httpx
 
+        end = time.monotonic() + plan.timeout
         try:
             response = self._send(plan, None)
             try:
-                body = _read_start(response, forward.HEALTH_BYTES)
+                body = _read_start(response, forward.HEALTH_BYTES, end)
             finally:
                 response.close()
         except httpx.TransportError as error:
@@ -105,12 +107,15 @@ class Forwarder:
         return answer
 
     def _answer(self, response: httpx.Response, plan: forward.Plan) -> RawResponse:
-        headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in forward.reply_headers(response.headers.raw)
-        ]
+        status = response.status_code
+        try:
+            kept = forward.reply_headers(plan.server, status, response.headers.raw)
+        except DrumError:
+            response.close()
+            raise
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in kept]
         pieces = AnswerBody(response, plan.server, self._server)
-        return RawResponse(pieces, response.status_code, headers)
+        return RawResponse(pieces, status, headers)
 
     def _send(self, plan: forward.Plan, body: RequestBody | None) -> httpx.Response:
         import httpx
@@ -191,10 +196,15 @@ class AnswerBody:
             self._response.close()
 
 
-def _read_start(response: httpx.Response, limit: int) -> bytes:
+def _read_start(response: httpx.Response, limit: int, end: float) -> bytes:
+    import httpx
+
     body = b""
     for piece in response.iter_raw():
         body += piece
+        if time.monotonic() > end:
+            # each piece came in time
+            raise httpx.ReadTimeout("too slow")
         if len(body) >= limit:
             break
     return body[:limit]

@@ -13,6 +13,7 @@ from enum import Enum
 
 from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
 from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
+from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import (
     RETRY_AFTER_WAITING,
     ProductionBackpressure,
@@ -127,7 +128,7 @@ class Job:
             self._gate.finish()
 
     def _run(self) -> None:
-        reply = self._call()
+        reply = self._call_in_context()
         buffer: StreamBuffer | None = None
         if reply.stream is not None:
             source = reply.stream
@@ -145,6 +146,14 @@ class Job:
         self._on_done()
         if buffer is not None:
             buffer.pump(source)
+
+    def _call_in_context(self) -> Reply:
+        token = is_abandoned.set(lambda: self._stage is Stage.ABANDONED)
+        try:
+            return self._call()
+        finally:
+            # the context would hold this job, which holds the context
+            is_abandoned.reset(token)
 
 
 class Limits:

@@ -53,6 +53,8 @@ HEALTH_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 10.0
 #: More of a health answer is not passed on.
 HEALTH_BYTES = 64 * 1024
+#: Those that have no body, whatever their headers say (RFC 9110, section 15).
+NO_BODY = frozenset({204, 304})
 TOLD_ROUTES = ("/directAccess", "/nim")
 
 
@@ -156,9 +158,21 @@ def health_plan(upstream: Upstream) -> Plan:
     )
 
 
-def reply_headers(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
-    """The headers of an answer that go back to the client, repeated ones as they came."""
-    return _end_to_end(list(headers), NOT_SENT_BACK)
+def reply_headers(server: str, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
+    """The headers of an answer that go back to the client, repeated ones as they came.
+
+    UpstreamError when the answer has a status that no client could understand.
+    """
+    if not _is_known(status):
+        raise UpstreamError(f"the {server} server answered with the status {status}")
+    kept = _end_to_end(list(headers), NOT_SENT_BACK)
+    if status in NO_BODY:
+        kept = [pair for pair in kept if pair[0].lower() != b"content-length"]
+    return kept
+
+
+def _is_known(status: int) -> bool:
+    return 200 <= status <= 599
 
 
 def _end_to_end(headers: Pairs, dropped: frozenset[bytes]) -> Pairs:
@@ -189,7 +203,12 @@ class Health:
 
     @classmethod
     def answered(cls, status: int, body: bytes) -> Health:
-        """The inference server told its state."""
+        """The inference server told its state.
+
+        The answer made of it has a body: 204 becomes 200; 304 and what is no status become 503.
+        """
+        if status in NO_BODY or not _is_known(status):
+            status = 200 if status == 204 else 503
         return cls(status, body.decode("utf-8", "replace"))
 
     @classmethod

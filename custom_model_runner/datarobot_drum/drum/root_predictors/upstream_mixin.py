@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Routes that tell the health of the inference server instead of this server's own.
 MIRRORS = frozenset({"ping", "health", "readyz"})
+#: What a worker that is ready does as long as its inference server is not.
+WAITING = "waiting"
 
 
 class DirectAccessUnsupported(MalformedRequest):
@@ -71,5 +73,5 @@ class UpstreamMixin(ProbesMixin):
         """The answer of `route`, now that the inference server was asked."""
         if route.name != "readyz":
             return health.reply()
-        facts = {} if health.is_good else {"message": health.text}
+        facts = {} if health.is_good else {"status": WAITING, "message": health.text}
         return self._probe(health.is_good, **facts)

@@ -10,7 +10,12 @@ from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.errors import DrumError, UpstreamError, UpstreamTimeout
+from datarobot_drum.drum.errors import (
+    DrumError,
+    MalformedRequest,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from datarobot_drum.drum.upstream import Upstream, UpstreamStream
 
 if TYPE_CHECKING:
@@ -63,13 +68,21 @@ class UpstreamClient:
             raise UpstreamError(f"the {self._name} server answered with no JSON") from error
 
     def open(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request; the answer's body is still to be read, an error is raised."""
+        """Send a request; the answer's body is still to be read, an error is raised.
+
+        Raises MalformedRequest when the options hold what no request can.
+        """
         import httpx
 
-        request = self.http.build_request(method, path, **options)
+        try:
+            request = self.http.build_request(method, path, **options)
+        except ValueError as error:
+            raise MalformedRequest(
+                "the request holds NaN or broken Unicode; send valid JSON"
+            ) from error
         try:
             response = self.http.send(request, stream=True)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self.failure(error) from error
         if response.status_code >= 300:
             raise status_error(response.status_code, response.headers, self.read(response))
@@ -81,7 +94,7 @@ class UpstreamClient:
 
         try:
             return response.read()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self.failure(error) from error
         finally:
             response.close()
@@ -96,6 +109,8 @@ def _failure(error: Exception, name: str, timeout: float) -> DrumError:
 
     if isinstance(error, httpx.TimeoutException):
         return UpstreamTimeout(f"the {name} server did not answer within {timeout:g} s")
+    if isinstance(error, httpx.DecodingError):
+        return UpstreamError(f"the {name} server sent an answer that cannot be decompressed")
     return UpstreamError(f"Connection error. The {name} server cannot be reached; try again later")
 
 
@@ -142,7 +157,7 @@ class EventStream(UpstreamStream):
                 if text.startswith(DONE):
                     return
                 yield self._chunk(text)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             if self._interrupted.is_set():
                 return
             raise _failure(error, self._name, self._timeout) from error

@@ -41,7 +41,10 @@ class RestartRules:
 
 @contextmanager
 def file_lock(name: str) -> Iterator[None]:
-    """Let one process of this user at a time be in the block, whatever program it runs."""
+    """Let one process of this user at a time be in the block, whatever program it runs.
+
+    StartupError when the lock's file cannot be opened.
+    """
     descriptor = _open_lock(name)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -52,7 +55,12 @@ def file_lock(name: str) -> Iterator[None]:
 
 def _open_lock(name: str) -> int:
     path = os.path.join(tempfile.gettempdir(), f"drum-{os.getuid()}-{name}.lock")
-    return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartupError(
+            f"cannot open {path}: {error.strerror}; set TMPDIR to a folder for temporary files"
+        ) from error
 
 
 class ManagedServer:
@@ -78,6 +86,7 @@ class ManagedServer:
         self._rules = rules
         self._is_ready = is_ready
         self._lock_name = lock_name
+        self._lock = -1
         self._on_ready = on_ready
         self._stopping = threading.Event()
         self._changing = threading.Lock()
@@ -87,7 +96,11 @@ class ManagedServer:
         self._thread = threading.Thread(target=self._run, name="inference server", daemon=True)
 
     def start(self) -> None:
-        """Own the server, or wait until its owner is gone; returns at once."""
+        """Own the server, or wait until its owner is gone; returns at once.
+
+        StartupError when the file that tells who owns it cannot be opened.
+        """
+        self._lock = _open_lock(self._lock_name)
         output.setLevel(logging.INFO)
         self._thread.start()
 
@@ -117,19 +130,22 @@ class ManagedServer:
             self._thread.join(GUARD_MARGIN)
 
     def _run(self) -> None:
-        descriptor = _open_lock(self._lock_name)
         try:
-            if self._own(descriptor):
+            if self._own():
                 self._keep_alive()
+        except Exception:
+            # such as no process or thread to be had
+            logger.exception("cannot watch the %s server", self._name)
+            self._give_up()
         finally:
             # after a failure the other workers must not begin anew
             if self._failure is None:
-                os.close(descriptor)
+                os.close(self._lock)
 
-    def _own(self, descriptor: int) -> bool:
+    def _own(self) -> bool:
         while not self._stopping.is_set():
             with suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             self._stopping.wait(OWNER_PERIOD)
         return False
@@ -138,7 +154,8 @@ class ManagedServer:
         restarts = 0
         while (code := self._run_once()) is not None:
             if restarts == self._rules.max_restarts:
-                self._fail(code)
+                logger.error("the %s server ended with exit code %d too often", self._name, code)
+                self._give_up()
                 return
             pause = self._rules.backoff(restarts)
             restarts += 1
@@ -187,11 +204,15 @@ class ManagedServer:
                 return
             self._stopping.wait(READY_PERIOD)
 
-    def _fail(self, code: int) -> None:
-        logger.error("the %s server ended with exit code %d too often", self._name, code)
+    def _give_up(self) -> None:
         with self._changing:
             failure = self._failure = UpstreamCrashed(f"{self._name} has crashed.")
-            notify = self._notify
+            notify, process = self._notify, self._process
+        if process is not None and process.poll() is None:
+            _end(process)
+            _close_stdin(process)
+            if process.stdout is not None:
+                process.stdout.close()
         if notify is not None:
             notify(failure)
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from datarobot_drum.drum.enum import PREDICTIONS_COLUMN
 from datarobot_drum.drum.errors import (
+    DeadlineExceeded,
     InvalidInput,
     InvalidOutput,
     StartupError,
     UpstreamError,
 )
 from datarobot_drum.drum.hooks import spec as hooks
+from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.payloads import (
     OutputRules,
     Payload,
@@ -161,6 +163,8 @@ class OpenAIModel(Model):
             self.managed.wait_until_ready()
 
     def _answers(self, prompt: Any, model: Any) -> list[str]:
+        if is_abandoned.get()():
+            raise DeadlineExceeded("nobody waits for the answers any more")
         system = self.settings.system_prompt
         messages = [] if system is None else [{"role": "system", "content": system}]
         answer = self._complete(

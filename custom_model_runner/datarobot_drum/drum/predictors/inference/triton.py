@@ -42,6 +42,8 @@ NOT_SENT_ON = frozenset(
         *("connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate"),
         *("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding"),
         "upgrade",
+        # the client reads the answer itself
+        "accept-encoding",
     }
 )
 
@@ -90,7 +92,11 @@ class TritonModel(Model):
             "POST",
             f"/v2/models/{quote(self.model_name, safe='')}/infer",
             content=body,
-            headers=_request_headers(body, headers or {}),
+            # the bytes that the client has sent
+            headers=[
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in _request_headers(body, headers or {}).items()
+            ],
         )
         told = response.headers.get(HEADER_LENGTH)
         return UnstructuredReply(
@@ -127,7 +133,7 @@ def header_length(body: bytes) -> int | None:
     text = body.decode("latin-1")
     try:
         told, end = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not text[end:].strip():
         return None
@@ -138,9 +144,10 @@ def header_length(body: bytes) -> int | None:
 def _binary_size(told: Any) -> int:
     """The sizes of all binary inputs; a body with none of them has only one way to be read."""
     try:
-        return sum(tensor["parameters"]["binary_data_size"] for tensor in told["inputs"])
+        size = sum(tensor["parameters"]["binary_data_size"] for tensor in told["inputs"])
     except (KeyError, TypeError):
         return 0
+    return size if isinstance(size, int) else 0
 
 
 def load(request: LoadRequest) -> TritonModel:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 import pytest
 
 from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 from datarobot_drum.drum.root_predictors.execution import (
     FOREVER,
@@ -223,6 +224,24 @@ def test_job_that_runs_is_ignored_when_abandoned_and_may_be_done(line: Line) -> 
     done.abandon()
     assert running.reply is None
     assert done.reply == Reply()
+
+
+def test_running_code_can_ask_whether_anybody_waits(line: Line) -> None:
+    begun, go_on, told = threading.Event(), threading.Event(), list[bool]()
+
+    def call() -> Reply:
+        told.append(is_abandoned.get()())
+        begun.set()
+        assert go_on.wait(30)
+        told.append(is_abandoned.get()())
+        return Reply()
+
+    job = line.job(call)
+    assert begun.wait(30)
+    job.abandon()
+    go_on.set()
+    line.finish()
+    assert told == [False, True]
 
 
 def test_job_discards_its_request_when_it_leaves_the_line(line: Line) -> None:

@@ -86,3 +86,20 @@ def test_health_is_good_between_200_and_299() -> None:
     answers = {status: forward.Health.answered(status, b"").is_good for status in (200, 299, 300)}
     assert answers == {200: True, 299: True, 300: False}
     assert forward.Health.answered(200, b"\xff").text == "\ufffd"
+
+
+@pytest.mark.parametrize(("told", "status"), [(204, 200), (304, 503), (600, 503), (99, 503)])
+def test_health_is_answered_with_a_status_that_has_a_body(told: int, status: int) -> None:
+    assert forward.Health.answered(told, b"").status == status
+
+
+@pytest.mark.parametrize(("status", "kept"), [(200, True), (404, True), (204, False), (304, False)])
+def test_length_is_sent_back_where_there_may_be_a_body(status: int, kept: bool) -> None:
+    length = (b"Content-Length", b"5")
+    assert (length in forward.reply_headers("NIM", status, [length])) is kept
+
+
+@pytest.mark.parametrize("status", [101, 600])
+def test_status_that_is_none_is_a_bad_gateway(status: int) -> None:
+    with pytest.raises(UpstreamError, match=f"the NIM server answered with the status {status}"):
+        forward.reply_headers("NIM", status, [])

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from datarobot_drum.drum import guard
-from datarobot_drum.drum.errors import UpstreamCrashed
+from datarobot_drum.drum.errors import StartupError, UpstreamCrashed
 from datarobot_drum.drum.predictors.inference.managed import (
     ManagedServer,
     RestartRules,
@@ -142,6 +142,41 @@ def test_program_that_is_not_there_is_a_failure(make, caplog):
         server.wait_until_ready()
     assert "cannot start /no/such/program" in caplog.text
     assert f"exit code {guard.CANNOT_START}" in caplog.text
+
+
+def test_guard_that_cannot_be_started_is_a_failure(make, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    failures: list[Any] = []
+    server = make(arguments=("/bin/true",))
+    server.when_failed(failures.append)
+    server.start()
+    wait_for(lambda: failures, "the failure")
+    assert isinstance(failures[0], UpstreamCrashed)
+    assert "cannot watch the stand-in server" in caplog.text
+
+
+def test_server_that_cannot_be_watched_is_ended(make, tmp_path, monkeypatch, caplog):
+    start = guard.start
+
+    def start_the_last(*args):
+        process = start(*args)
+        wait_for(lambda: pids(tmp_path), "the server")
+        monkeypatch.setattr(threading.Thread, "start", None)
+        return process
+
+    monkeypatch.setattr(guard, "start", start_the_last)
+    server = make()
+    server.start()
+    wait_for(lambda: "cannot watch the stand-in server" in caplog.text, "the news")
+    wait_for(lambda: is_gone(pids(tmp_path)[0]), "its end")
+
+
+def test_lock_that_cannot_be_opened_ends_the_start(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(StartupError, match=f"cannot open {tmp_path}/missing/.*; set TMPDIR"):
+        make().start()
+    with pytest.raises(StartupError, match="set TMPDIR"), file_lock("x"):
+        pass
 
 
 def test_one_of_two_owns_the_server_and_the_other_takes_over(make, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from datarobot_drum.drum.errors import (
     InvalidInput,
+    MalformedRequest,
     NotSupported,
     StartupError,
     UpstreamError,
@@ -111,6 +112,19 @@ def test_error_of_the_server_keeps_status_message_and_details(load, status):
     assert error.value.retry_after == 3
     fault = {"message": f"refused with {status}", "type": "refusal", "code": "no"}
     assert error.value.fields == {"error": fault}
+
+
+@pytest.mark.parametrize("more", [{"temperature": float("nan")}, {"user": "\ud800"}])
+def test_request_that_no_json_can_hold_is_refused(load, more):
+    with pytest.raises(MalformedRequest, match="NaN or broken Unicode"):
+        load().chat(asked(**more), {})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_with_broken_compression_is_a_bad_gateway(load, stream):
+    with pytest.raises(UpstreamError, match="cannot be decompressed") as error:
+        list(load().chat(asked("broken gzip", stream=stream), {}))
+    assert error.value.status == 502
 
 
 def test_server_that_is_down_is_a_bad_gateway(load, free_port):

@@ -48,6 +48,16 @@ def test_json_is_sent_on(model, inference_server):
     assert inference_server.last.header("Host") == [f"127.0.0.1:{inference_server.port}"]
 
 
+def test_headers_are_sent_on_byte_for_byte(model, inference_server):
+    infer(model, json_request(data=[1]), {"X-Name": "J\u00fcrgen"})
+    assert inference_server.last.header("X-Name") == ["J\u00fcrgen"]
+
+
+def test_compression_that_the_client_reads_is_not_asked_for(model, inference_server):
+    infer(model, json_request(data=[1]), {"Accept-Encoding": "br"})
+    assert inference_server.last.header("Accept-Encoding") == ["identity"]
+
+
 @pytest.mark.parametrize("space", [b"", b"\n"])
 def test_binary_tensors_are_sent_on_and_come_back(model, space):
     reply = infer(model, binary_request(space))
@@ -68,6 +78,8 @@ def test_length_that_the_client_tells_is_kept(model, inference_server):
         (b'{"a":1}', None),
         (b'{"a":1}\n ', None),
         (b"no JSON", None),
+        (b'{"inputs":[{"parameters":{"binary_data_size":0.5}}]}\nx', 52),
+        pytest.param(b"[" * 100_000, None, id="deep"),
         (b'{"a":"\xc3\xa9"}\x01', 10),
         (b'{"a":1}\nx', 7),
     ],
