@@ -16,8 +16,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
-from datarobot_drum.drum.errors import HookError, NotReady, Overloaded
+from datarobot_drum.drum.errors import HookError, InvalidInput, NotReady, Overloaded
 from datarobot_drum.drum.predictors.frames import Frame, FrameReader, ProtocolError
+
+#: A frame as it goes through a pipe.
+Pieces = Sequence[bytes | memoryview]
 
 logger = logging.getLogger("drum.child")
 
@@ -111,13 +114,13 @@ class ChildProcess:
         """Send a request and return the answer; waits while another request is running.
 
         ChildError when the operation failed, ChildDied when the process did, Overloaded while
-        it may not be started again yet.
+        it may not be started again yet, InvalidInput when the header cannot be sent.
         """
-        frame = Frame(header, parts)
+        pieces = self._encoded(Frame(header, parts))
         with self._lock:
             if self._process is None:
                 self._restart()
-            answer = self._ask(frame)
+            answer = self._ask(pieces)
             self._deaths = 0
             return answer
 
@@ -137,10 +140,22 @@ class ChildProcess:
             finally:
                 self._lock.release()
 
+    def _encoded(self, frame: Frame) -> Pieces:
+        try:
+            return frame.encode()
+        except ProtocolError as error:
+            raise InvalidInput("the column names or headers are too long; shorten them") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(
+                f"a value cannot be sent to the {self._name} process: {error}; use texts, finite "
+                "numbers, true, false, null, lists and objects"
+            ) from error
+
     def _start(self) -> Frame:
+        pieces = self._encoded(self._setup)
         self._process = Process(self._command, self._env, self._name)
         try:
-            return self._ask(self._setup)
+            return self._ask(pieces)
         except ChildError:
             self._process.stop(0)
             self._forget()
@@ -163,12 +178,12 @@ class ChildProcess:
             self._count_death()
             raise ChildDied(f"the {self._name} process cannot load the model: {error}") from error
 
-    def _ask(self, frame: Frame) -> Frame:
+    def _ask(self, pieces: Pieces) -> Frame:
         process = self._process
         if process is None or self._is_closed:
             raise NotReady(f"the {self._name} process was stopped")
         try:
-            answer = process.exchange(frame)
+            answer = process.exchange(pieces)
         except (EOFError, OSError, ProtocolError) as error:
             if isinstance(error, (EOFError, BrokenPipeError)):
                 process.wait(LAST_LINES)  # it may be about to end by itself, which tells more
@@ -224,14 +239,14 @@ class Process:
         keeper.start()
         self._started.wait()
 
-    def exchange(self, frame: Frame) -> Frame:
-        """Send a frame and receive one; EOFError when the process ends meanwhile.
+    def exchange(self, encoded: Pieces) -> Frame:
+        """Send an encoded frame and receive one; EOFError when the process ends meanwhile.
 
         Writing and reading go on at the same time, so that neither side can block the other.
         """
         if self._failure is not None:
             raise self._failure
-        pieces = deque(memoryview(piece).cast("B") for piece in frame.encode())
+        pieces = deque(memoryview(piece).cast("B") for piece in encoded)
         reader = FrameReader()
         with selectors.DefaultSelector() as ready:
             ready.register(self._requests, selectors.EVENT_WRITE)

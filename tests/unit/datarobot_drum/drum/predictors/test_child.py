@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.errors import NotReady, Overloaded
+from datarobot_drum.drum.errors import InvalidInput, NotReady, Overloaded
 from datarobot_drum.drum.predictors import child as child_module
 from datarobot_drum.drum.predictors.child import ChildDied, ChildError, ChildProcess
 from datarobot_drum.drum.predictors.frames import MAGIC, Frame
@@ -281,11 +281,23 @@ def test_requests_of_many_threads_are_answered_one_at_a_time(make_child):
     assert found == {number: number for number in range(8)}
 
 
-def test_header_that_is_too_long_is_refused_before_it_is_sent(make_child):
-    child = make_child()
-    with pytest.raises(ChildDied, match="too long"):
-        child.request({"op": "echo", "text": "x" * (1 << 24)})
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        pytest.param("x" * (1 << 24), "too long; shorten them", id="too-long"),
+        pytest.param(float("nan"), "cannot be sent to the X process", id="nan"),
+        pytest.param({1, 2}, "cannot be sent to the X process", id="no-json"),
+    ],
+)
+def test_header_that_cannot_be_sent_is_refused_and_the_process_lives(
+    value, said, make_child, tmp_path
+):
+    log = tmp_path / "log"
+    child = make_child(log=str(log))
+    with pytest.raises(InvalidInput, match=said):
+        child.request({"op": "echo", "text": value})
     assert _answers(child)
+    assert len(log.read_text().split()) == 1
 
 
 PARENT = """
