@@ -156,8 +156,8 @@ class ChildProcess:
         self._process = Process(self._command, self._env, self._name)
         try:
             return self._ask(pieces)
-        except ChildError:
-            self._process.stop(0)
+        except BaseException:
+            # also when it is to end while it starts: who ends it has not seen it yet
             self._forget()
             raise
 
@@ -295,7 +295,12 @@ class Process:
             self._ended.wait()
 
     def close(self) -> None:
-        """Give the pipes back; the process must have ended."""
+        """End it if it lives, and give the pipes back.
+
+        Not before its end is known: its keeper rings the bell, which would hit whatever has got
+        the number of the closed pipe.
+        """
+        self.stop(0)
         for descriptor in (self._requests, self._answers, self._bell, self._ring):
             os.close(descriptor)
 

@@ -237,6 +237,33 @@ def test_terminated_process_is_not_started_again(make_child):
         child.request({"op": "echo"})
 
 
+class TerminateOnRestart(logging.Handler):
+    """Ends the process in the middle of its restart, when it is not there yet."""
+
+    child: ChildProcess
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "again" in record.getMessage():
+            self.child.terminate(0)
+
+
+def test_terminate_during_a_restart_leaves_no_process_and_no_descriptor(make_child):
+    make_child().terminate()
+    descriptors = psutil.Process().num_fds()
+    child, handler = make_child(), TerminateOnRestart()
+    with pytest.raises(ChildDied):
+        child.request({"op": "exit", "code": 1})
+    handler.child = child
+    child_module.logger.addHandler(handler)
+    try:
+        with pytest.raises(NotReady, match="was stopped"):
+            child.request({"op": "echo"})
+    finally:
+        child_module.logger.removeHandler(handler)
+    assert [each for each in psutil.Process().children() if SCRIPT in each.cmdline()] == []
+    assert psutil.Process().num_fds() == descriptors
+
+
 def test_terminate_ends_what_the_process_has_started(make_child):
     child = make_child()
     pid = child.request({"op": "grandchild"}).header["pid"]
