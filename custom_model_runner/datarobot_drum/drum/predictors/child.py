@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -226,6 +228,10 @@ class Process:
         self._ended = threading.Event()
         self._failure: OSError | None = None
         self._popen: subprocess.Popen[bytes] | None = None
+        # what it leaves there, perhaps a client's data, goes with it
+        self._folder = _make_folder(name)
+        if self._folder is not None:
+            env = {**(os.environ if env is None else env), "TMPDIR": self._folder}
         child_in, self._requests = os.pipe()
         self._answers, child_out = os.pipe()
         self._bell, self._ring = os.pipe()
@@ -295,7 +301,7 @@ class Process:
             self._ended.wait()
 
     def close(self) -> None:
-        """End it if it lives, and give the pipes back.
+        """End it if it lives, give the pipes back and remove its temporary files.
 
         Not before its end is known: its keeper rings the bell, which would hit whatever has got
         the number of the closed pipe.
@@ -303,6 +309,8 @@ class Process:
         self.stop(0)
         for descriptor in (self._requests, self._answers, self._bell, self._ring):
             os.close(descriptor)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def epitaph(self, error: Exception) -> str:
         """What became of it, for a message; the process must have ended."""
@@ -374,6 +382,15 @@ class Process:
         if popen is not None and popen.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(popen.pid, number)
+
+
+def _make_folder(name: str) -> str | None:
+    """A folder for temporary files of one process; None where nothing can be written."""
+    try:
+        return tempfile.mkdtemp(prefix=f"drum-{name}-")
+    except OSError as error:
+        logger.warning("the %s process gets no temporary folder: %s", name, error)
+        return None
 
 
 def _complete(answer: Frame, pieces: deque[memoryview]) -> Frame:

@@ -350,6 +350,26 @@ def test_busy_process_ends_when_the_program_is_killed(number, tmp_path):
     wait_until(lambda: is_gone(pid))
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_temporary_files_go_with_the_process(is_killed, make_child, tmp_path, monkeypatch):
+    monkeypatch.setattr(child_module.tempfile, "tempdir", str(tmp_path))
+    child = make_child()
+    path = Path(child.request({"op": "save"}, [b"a\n1\n"]).header["path"])
+    assert path.is_relative_to(tmp_path)
+    assert path.exists()
+    if is_killed:
+        with pytest.raises(ChildDied):
+            child.request({"op": "kill", "signal": signal.SIGKILL})
+    else:
+        child.terminate()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_process_runs_where_no_temporary_folder_can_be_made(make_child, monkeypatch, tmp_path):
+    monkeypatch.setattr(child_module.tempfile, "tempdir", str(tmp_path / "none"))
+    assert make_child().request({"op": "echo"}).header["status"] == "ok"
+
+
 def test_no_descriptor_and_no_thread_is_left(make_child):
     make_child().terminate()
     descriptors, threads = psutil.Process().num_fds(), threading.active_count()
