@@ -102,6 +102,19 @@ def test_column_names_stay_as_they_are(load):
     assert shown(model, csv("my col,a/b,1,é\n1,2,3,4\n")) == ["my col|a/b|1|é"]
 
 
+def test_answer_whose_column_names_are_too_long_is_refused_and_r_lives(load):
+    code = (
+        "transform <- function(data, model) {\n"
+        "  if (data$a == 0) names(data) <- strrep('x', 17 * 2^20)\n"
+        "  data.frame(data, pid = Sys.getpid(), check.names = FALSE)\n}\n"
+    )
+    model = load(code, "transform")
+    pid = model.transform(csv("a\n1\n"))["pid"][0]
+    with pytest.raises(InvalidOutput, match="too long; shorten them"):
+        model.transform(csv("a\n0\n"))
+    assert model.transform(csv("a\n1\n"))["pid"][0] == pid
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

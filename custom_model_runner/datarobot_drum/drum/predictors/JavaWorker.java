@@ -154,6 +154,9 @@ interface Scorer {
 
 /** The operations. */
 final class Worker {
+  /** An error may quote the data; a header that is too long would be taken for garbage. */
+  private static final int LONGEST_MESSAGE = 1 << 20;
+
   private Scorer scorer;
 
   Frame answer(Frame request) {
@@ -171,7 +174,8 @@ final class Worker {
       Map<String, Object> header = new LinkedHashMap<>();
       header.put("status", "error");
       header.put("kind", isOwn ? ((Failure) error).kind : request.text("op"));
-      header.put("message", isOwn ? error.getMessage() : error.toString());
+      String message = String.valueOf(isOwn ? error.getMessage() : error.toString());
+      header.put("message", message.substring(0, Math.min(message.length(), LONGEST_MESSAGE)));
       return new Frame(header, Collections.emptyList());
     }
   }

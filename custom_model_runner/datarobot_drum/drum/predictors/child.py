@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -16,8 +18,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
-from datarobot_drum.drum.errors import HookError, NotReady, Overloaded
+from datarobot_drum.drum.errors import HookError, InvalidInput, NotReady, Overloaded
 from datarobot_drum.drum.predictors.frames import Frame, FrameReader, ProtocolError
+
+#: A frame as it goes through a pipe.
+Pieces = Sequence[bytes | memoryview]
 
 logger = logging.getLogger("drum.child")
 
@@ -111,13 +116,13 @@ class ChildProcess:
         """Send a request and return the answer; waits while another request is running.
 
         ChildError when the operation failed, ChildDied when the process did, Overloaded while
-        it may not be started again yet.
+        it may not be started again yet, InvalidInput when the header cannot be sent.
         """
-        frame = Frame(header, parts)
+        pieces = self._encoded(Frame(header, parts))
         with self._lock:
             if self._process is None:
                 self._restart()
-            answer = self._ask(frame)
+            answer = self._ask(pieces)
             self._deaths = 0
             return answer
 
@@ -137,12 +142,24 @@ class ChildProcess:
             finally:
                 self._lock.release()
 
+    def _encoded(self, frame: Frame) -> Pieces:
+        try:
+            return frame.encode()
+        except ProtocolError as error:
+            raise InvalidInput("the column names or headers are too long; shorten them") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(
+                f"a value cannot be sent to the {self._name} process: {error}; use texts, finite "
+                "numbers, true, false, null, lists and objects"
+            ) from error
+
     def _start(self) -> Frame:
+        pieces = self._encoded(self._setup)
         self._process = Process(self._command, self._env, self._name)
         try:
-            return self._ask(self._setup)
-        except ChildError:
-            self._process.stop(0)
+            return self._ask(pieces)
+        except BaseException:
+            # also when it is to end while it starts: who ends it has not seen it yet
             self._forget()
             raise
 
@@ -163,12 +180,12 @@ class ChildProcess:
             self._count_death()
             raise ChildDied(f"the {self._name} process cannot load the model: {error}") from error
 
-    def _ask(self, frame: Frame) -> Frame:
+    def _ask(self, pieces: Pieces) -> Frame:
         process = self._process
         if process is None or self._is_closed:
             raise NotReady(f"the {self._name} process was stopped")
         try:
-            answer = process.exchange(frame)
+            answer = process.exchange(pieces)
         except (EOFError, OSError, ProtocolError) as error:
             if isinstance(error, (EOFError, BrokenPipeError)):
                 process.wait(LAST_LINES)  # it may be about to end by itself, which tells more
@@ -211,6 +228,10 @@ class Process:
         self._ended = threading.Event()
         self._failure: OSError | None = None
         self._popen: subprocess.Popen[bytes] | None = None
+        # what it leaves there, perhaps a client's data, goes with it
+        self._folder = _make_folder(name)
+        if self._folder is not None:
+            env = {**(os.environ if env is None else env), "TMPDIR": self._folder}
         child_in, self._requests = os.pipe()
         self._answers, child_out = os.pipe()
         self._bell, self._ring = os.pipe()
@@ -224,14 +245,14 @@ class Process:
         keeper.start()
         self._started.wait()
 
-    def exchange(self, frame: Frame) -> Frame:
-        """Send a frame and receive one; EOFError when the process ends meanwhile.
+    def exchange(self, encoded: Pieces) -> Frame:
+        """Send an encoded frame and receive one; EOFError when the process ends meanwhile.
 
         Writing and reading go on at the same time, so that neither side can block the other.
         """
         if self._failure is not None:
             raise self._failure
-        pieces = deque(memoryview(piece).cast("B") for piece in frame.encode())
+        pieces = deque(memoryview(piece).cast("B") for piece in encoded)
         reader = FrameReader()
         with selectors.DefaultSelector() as ready:
             ready.register(self._requests, selectors.EVENT_WRITE)
@@ -280,9 +301,16 @@ class Process:
             self._ended.wait()
 
     def close(self) -> None:
-        """Give the pipes back; the process must have ended."""
+        """End it if it lives, give the pipes back and remove its temporary files.
+
+        Not before its end is known: its keeper rings the bell, which would hit whatever has got
+        the number of the closed pipe.
+        """
+        self.stop(0)
         for descriptor in (self._requests, self._answers, self._bell, self._ring):
             os.close(descriptor)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def epitaph(self, error: Exception) -> str:
         """What became of it, for a message; the process must have ended."""
@@ -354,6 +382,15 @@ class Process:
         if popen is not None and popen.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(popen.pid, number)
+
+
+def _make_folder(name: str) -> str | None:
+    """A folder for temporary files of one process; None where nothing can be written."""
+    try:
+        return tempfile.mkdtemp(prefix=f"drum-{name}-")
+    except OSError as error:
+        logger.warning("the %s process gets no temporary folder: %s", name, error)
+        return None
 
 
 def _complete(answer: Frame, pieces: deque[memoryview]) -> Frame:

@@ -6,6 +6,7 @@ Text in CSV goes to Java and its answer comes back as CSV, whose header holds th
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 
 #: The longest array of Java.
 LIMIT = 2**31 - 1
+
+#: How Java writes a number; some add spaces.
+NUMBER = re.compile(r" *(NaN|[+-]?(Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)) *")
+
+# an answer is in memory already: a cell of it may be as long as it is
+csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
 
 #: The key under which a custom Java class learns where the model folder is.
 MODEL_PATH = "__custom_model_path__"
@@ -99,9 +106,16 @@ def read_answer(data: bytes | memoryview) -> pd.DataFrame:
 
 def _numbers(values: tuple[str, ...]) -> Any:
     try:
-        return np.array([float(value or "nan") for value in values])
+        return np.array([_number(value) for value in values])
     except ValueError:
         return pd.Series(values, dtype=object)
+
+
+def _number(text: str) -> float:
+    """A number as Java writes it; `float` alone would also take `2024_01` and words."""
+    if text and not NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is no number")
+    return float(text or "nan")
 
 
 def _params(request: LoadRequest) -> dict[str, object]:

@@ -195,6 +195,7 @@ class RModel(Model):
             has_names = payload.media_type != "text/mtx" or payload.column_names is not None
             fields, parts = r_tables.encode(table, named=has_names)
             return {"raw": False, "table": fields}, parts
+        r_tables.names_of(table)
         text = payload.bytes().removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         fields = {"form": "csv", "blank_lines": table.shape[1] == 1}
         return {"raw": False, "table": fields}, r_tables.checked([text])

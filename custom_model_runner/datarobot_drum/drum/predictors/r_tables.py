@@ -22,6 +22,9 @@ NA = -(2**31)
 #: R reads and writes at most so many bytes or entries at a time.
 LIMIT = 2**31 - 1
 
+#: Bytes. R allows no longer names of variables, and takes minutes to read a CSV that has them.
+LONGEST_NAME = 10_000
+
 Fields = dict[str, Any]
 Parts = list[bytes]
 
@@ -42,7 +45,7 @@ def encode(table: DataFrame, *, named: bool = True) -> tuple[Fields, Parts]:
         kind, own = _encode_column(table.iloc[:, at])
         types.append(kind)
         parts += own
-    names = [str(name) for name in table.columns]
+    names = names_of(table)
     return {"form": "columns", "rows": len(table), "names": names, "types": types}, checked(parts)
 
 
@@ -55,6 +58,17 @@ def decode(fields: Mapping[str, Any], parts: Sequence[bytes | memoryview]) -> Da
     frame = DataFrame(columns, index=range(fields["rows"]))
     frame.columns = pd.Index(fields["names"], dtype=object)
     return frame
+
+
+def names_of(table: DataFrame) -> list[str]:
+    """The names of the columns as text; InvalidInput where one is too long for R."""
+    names = [str(name) for name in table.columns]
+    longest = max((len(name.encode("utf-8", "replace")) for name in names), default=0)
+    if longest > LONGEST_NAME:
+        raise InvalidInput(
+            f"a column name has {longest} bytes, R allows {LONGEST_NAME}; shorten it"
+        )
+    return names
 
 
 def checked(parts: Parts) -> Parts:
@@ -99,7 +113,7 @@ def _encode_sparse(table: DataFrame, named: bool) -> tuple[Fields, Parts]:
         "form": "sparse",
         "rows": matrix.shape[0],
         "columns": matrix.shape[1],
-        "names": [str(name) for name in table.columns] if named else None,
+        "names": names_of(table) if named else None,
     }
     indices = (matrix.indptr.astype("<i4"), matrix.indices.astype("<i4"))
     return fields, checked([*(part.tobytes() for part in indices), _doubles(matrix.data)])

@@ -150,9 +150,15 @@ read_frame <- function(connection) {
   list(header = header, parts = lapply(header$parts, function(size) read_exactly(connection, size)))
 }
 
+# A longer header is taken for garbage.
+MAX_HEADER <- 2L^24L
+
 write_frame <- function(connection, header, parts = list()) {
   header$parts <- lapply(parts, length)
   text <- charToRaw(enc2utf8(format_json(header)))
+  if (length(text) > MAX_HEADER)
+    return(write_frame(connection, list(status = "error", kind = "output",
+                                        message = "the column names or the error of the model are too long; shorten them")))
   writeBin(MAGIC, connection)
   writeBin(length(text), connection, endian = "big")
   writeBin(text, connection)

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.errors import NotReady, Overloaded
+from datarobot_drum.drum.errors import InvalidInput, NotReady, Overloaded
 from datarobot_drum.drum.predictors import child as child_module
 from datarobot_drum.drum.predictors.child import ChildDied, ChildError, ChildProcess
 from datarobot_drum.drum.predictors.frames import MAGIC, Frame
@@ -237,6 +237,33 @@ def test_terminated_process_is_not_started_again(make_child):
         child.request({"op": "echo"})
 
 
+class TerminateOnRestart(logging.Handler):
+    """Ends the process in the middle of its restart, when it is not there yet."""
+
+    child: ChildProcess
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "again" in record.getMessage():
+            self.child.terminate(0)
+
+
+def test_terminate_during_a_restart_leaves_no_process_and_no_descriptor(make_child):
+    make_child().terminate()
+    descriptors = psutil.Process().num_fds()
+    child, handler = make_child(), TerminateOnRestart()
+    with pytest.raises(ChildDied):
+        child.request({"op": "exit", "code": 1})
+    handler.child = child
+    child_module.logger.addHandler(handler)
+    try:
+        with pytest.raises(NotReady, match="was stopped"):
+            child.request({"op": "echo"})
+    finally:
+        child_module.logger.removeHandler(handler)
+    assert [each for each in psutil.Process().children() if SCRIPT in each.cmdline()] == []
+    assert psutil.Process().num_fds() == descriptors
+
+
 def test_terminate_ends_what_the_process_has_started(make_child):
     child = make_child()
     pid = child.request({"op": "grandchild"}).header["pid"]
@@ -281,11 +308,23 @@ def test_requests_of_many_threads_are_answered_one_at_a_time(make_child):
     assert found == {number: number for number in range(8)}
 
 
-def test_header_that_is_too_long_is_refused_before_it_is_sent(make_child):
-    child = make_child()
-    with pytest.raises(ChildDied, match="too long"):
-        child.request({"op": "echo", "text": "x" * (1 << 24)})
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        pytest.param("x" * (1 << 24), "too long; shorten them", id="too-long"),
+        pytest.param(float("nan"), "cannot be sent to the X process", id="nan"),
+        pytest.param({1, 2}, "cannot be sent to the X process", id="no-json"),
+    ],
+)
+def test_header_that_cannot_be_sent_is_refused_and_the_process_lives(
+    value, said, make_child, tmp_path
+):
+    log = tmp_path / "log"
+    child = make_child(log=str(log))
+    with pytest.raises(InvalidInput, match=said):
+        child.request({"op": "echo", "text": value})
     assert _answers(child)
+    assert len(log.read_text().split()) == 1
 
 
 PARENT = """
@@ -309,6 +348,26 @@ def test_busy_process_ends_when_the_program_is_killed(number, tmp_path):
         wait_until(started.exists)
         parent.send_signal(number)
     wait_until(lambda: is_gone(pid))
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_temporary_files_go_with_the_process(is_killed, make_child, tmp_path, monkeypatch):
+    monkeypatch.setattr(child_module.tempfile, "tempdir", str(tmp_path))
+    child = make_child()
+    path = Path(child.request({"op": "save"}, [b"a\n1\n"]).header["path"])
+    assert path.is_relative_to(tmp_path)
+    assert path.exists()
+    if is_killed:
+        with pytest.raises(ChildDied):
+            child.request({"op": "kill", "signal": signal.SIGKILL})
+    else:
+        child.terminate()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_process_runs_where_no_temporary_folder_can_be_made(make_child, monkeypatch, tmp_path):
+    monkeypatch.setattr(child_module.tempfile, "tempdir", str(tmp_path / "none"))
+    assert make_child().request({"op": "echo"}).header["status"] == "ok"
 
 
 def test_no_descriptor_and_no_thread_is_left(make_child):

@@ -121,6 +121,26 @@ def test_quoted_answers_and_missing_ones_are_read(load):
     assert pd.isna(model.predict(csv("a\n#missing\n")).frame["Predictions"][0])
 
 
+@pytest.mark.parametrize("text", ["2024_01", "nan", "inf", "-infinity", "١", "1d", "0x1p3"])
+def test_text_that_only_python_takes_for_a_number_stays_text(text, load):
+    extra = load().predict(csv(f"a\n#more-{text}\n")).extra
+    assert extra is not None
+    assert extra["more"].tolist() == [text]
+
+
+@pytest.mark.parametrize("text", ["-1.0E-5", "+2", ".5", "3.", " 4 ", "Infinity", "NaN"])
+def test_number_is_read_in_each_of_its_forms(text, load):
+    extra = load().predict(csv(f"a\n#more-{text}\n")).extra
+    assert extra is not None
+    assert extra["more"].tolist() == pytest.approx([float(text)], nan_ok=True)
+
+
+def test_long_text_is_read(load):
+    extra = load().predict(csv("a\n#long\n")).extra
+    assert extra is not None
+    assert extra["text"].str.len().tolist() == [1_000_000]
+
+
 def test_java_is_told_target_and_labels(load, tmp_path):
     told = setup_of(load())
     assert told["kind"] == "jar"

@@ -106,6 +106,15 @@ def test_text_that_is_no_csv_never_reaches_r(load):
         load().predict(csv("a\n1,2\n"))
 
 
+@pytest.mark.parametrize("media_type", ["text/csv", "application/json"])
+def test_column_name_that_is_too_long_for_r_never_reaches_it(media_type, load):
+    name = "é" * 5001
+    body = f"{name}\n2\n" if media_type == "text/csv" else f'[{{"{name}": 2}}]'
+    payload = Payload(body.encode(), media_type=media_type, parameters={"orient": "records"})
+    with pytest.raises(InvalidInput, match="a column name has 10002 bytes, R allows 10000"):
+        load().predict(payload)
+
+
 @pytest.mark.parametrize(
     ("value", "error", "said"),
     [
