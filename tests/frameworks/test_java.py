@@ -299,6 +299,17 @@ def test_terminate_ends_the_java_process_of_pmml_and_a_new_one_may_follow(pmml):
         assert psutil.wait_procs([gateway], 10)[1] == []
 
 
+def test_end_of_the_java_process_of_pmml_does_not_end_the_model(pmml):
+    model = load_model(ModelSpec(str(pmml), "multiclass", **LABELS), Settings())
+    before = model.predict(csv("height,width,depth\n1,2,3\n")).frame
+    for _ in range(2):
+        (gateway,) = processes(os.getpid(), "py4j")
+        gateway.kill()
+        model.predictor.model.java_process.wait(10)
+        assert model.predict(csv("height,width,depth\n1,2,3\n")).frame.equals(before)
+    model.terminate()
+
+
 def test_port_of_the_java_process_of_pmml_asks_for_its_secret(pmml):
     model = load_model(ModelSpec(str(pmml), "multiclass", **LABELS), Settings())
     (gateway,) = processes(os.getpid(), "py4j")
