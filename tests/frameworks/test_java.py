@@ -106,6 +106,13 @@ def test_exit_of_java_code_fails_one_request(load, jars):
     assert model.predict(csv("a\n2\n")).frame["Predictions"].tolist() == [6.1]
 
 
+def test_data_beyond_the_memory_of_java_say_what_to_do(load, jars):
+    model = load(jars["own"], DRUM_JAVA_XMX="64m")
+    with pytest.raises(ChildDied, match="fewer rows.* DRUM_JAVA_XMX"):
+        model.predict(csv("a\n" + "1234567\n" * (10 << 20)))
+    assert model.predict(csv("a\n2\n")).frame["Predictions"].tolist() == [6.1]
+
+
 @pytest.mark.parametrize(
     ("data", "body", "content_type"),
     [

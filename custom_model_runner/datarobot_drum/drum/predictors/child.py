@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -82,7 +82,8 @@ class ChildProcess:
     `command` gets two arguments more: the file descriptors from which it reads requests and to
     which it writes answers. Its first request is `setup`, after each start. When it dies, the
     request it worked on fails, the next one starts it anew: the first time at once, then after
-    pauses that double up to a minute until a request is answered again.
+    pauses that double up to a minute until a request is answered again. `advice` says what to
+    do about an end, by the last lines.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class ChildProcess:
         *,
         name: str,
         env: Mapping[str, str] | None = None,
+        advice: Callable[[Sequence[str]], str | None] = lambda last_lines: None,
     ) -> None:
         self._command = list(command)
+        self._advice = advice
         self._setup = setup
         self._name = name
         self._env = None if env is None else dict(env)
@@ -194,7 +197,9 @@ class ChildProcess:
             if self._is_closed:
                 raise NotReady(f"the {self._name} process was stopped") from error
             self._count_death()
-            died = ChildDied(process.epitaph(error), process.last_lines)
+            advice = self._advice(process.last_lines)
+            said = [process.epitaph(error), *([advice] if advice else [])]
+            died = ChildDied("; ".join(said), process.last_lines)
             logger.error("%s", died.with_last_lines())
             raise died from error
         except BaseException:
