@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import IO
 
 from datarobot_drum.drum.errors import HookError, InvalidInput, NotReady, Overloaded
+from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.predictors.frames import Frame, FrameReader, ProtocolError
 
 #: A frame as it goes through a pipe.
@@ -187,6 +188,7 @@ class ChildProcess:
         process = self._process
         if process is None or self._is_closed:
             raise NotReady(f"the {self._name} process was stopped")
+        process.request_id = request_id.get()
         try:
             answer = process.exchange(pieces)
         except (EOFError, OSError, ProtocolError) as error:
@@ -228,6 +230,8 @@ class Process:
 
     def __init__(self, command: list[str], env: Mapping[str, str] | None, name: str) -> None:
         self._name = name
+        #: of the request that it answers, or has answered last: its lines may come a little later
+        self.request_id = ""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._started = threading.Event()
         self._ended = threading.Event()
@@ -380,6 +384,7 @@ class Process:
             while line := stream.readline(LINE_LIMIT):
                 text = line.decode("utf-8", "replace").rstrip()
                 self._tail.append(text)
+                request_id.set(self.request_id)
                 logger.log(level, "%s: %s", self._name, text)
 
     def _signal(self, number: signal.Signals) -> None:

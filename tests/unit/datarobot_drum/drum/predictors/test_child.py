@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 
 import psutil
 import pytest
 
 from datarobot_drum.drum.errors import InvalidInput, NotReady, Overloaded
+from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.predictors import child as child_module
 from datarobot_drum.drum.predictors.child import ChildDied, ChildError, ChildProcess
 from datarobot_drum.drum.predictors.frames import MAGIC, Frame
@@ -74,6 +76,36 @@ def test_prints_go_to_the_log_and_not_into_the_answers(make_child, caplog):
     levels = {record.getMessage(): record.levelname for record in caplog.records}
     assert levels["X: printed by the model"] == "INFO"
     assert levels["X: warned by the model"] == "WARNING"
+
+
+class RequestIds(logging.Handler):
+    """Keeps the request ids of the lines of the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "printed by" in record.getMessage():
+            self.found.append(request_id.get())
+
+
+def test_lines_of_the_process_carry_the_id_of_the_request(make_child, caplog):
+    caplog.set_level(logging.INFO, "drum.child")
+    child, handler = make_child(), RequestIds()
+    child_module.logger.addHandler(handler)
+    try:
+        for number in (1, 2):
+            copy_context().run(ask_under, f"request-{number}", child)
+            wait_until(lambda wanted=number: len(handler.found) == wanted)
+    finally:
+        child_module.logger.removeHandler(handler)
+    assert handler.found == ["request-1", "request-2"]
+
+
+def ask_under(current: str, child: ChildProcess) -> None:
+    request_id.set(current)
+    child.request({"op": "print"})
 
 
 def test_failed_operation_tells_kind_and_message_and_the_process_lives(make_child):
