@@ -52,7 +52,7 @@ def find_trainer(code_dir: str, target: Target) -> Trainer:
     """Import the folder's code and find what trains; DrumError when there is nothing."""
     language = _language(code_dir)
     if language == "r":
-        return _r_trainer(code_dir)
+        return _r_trainer(code_dir, target)
     found = load_hooks(find_custom_file(code_dir), code_dir, target.type)
     if found.task is not None:
         task = found.task
@@ -113,7 +113,7 @@ def _fit_task(cls: type[CustomTaskInterface], arguments: FitArguments) -> None:
         ) from error
 
 
-def _r_trainer(code_dir: str) -> Trainer:
+def _r_trainer(code_dir: str, target: Target) -> Trainer:
     try:
         module = importlib.import_module(R_MODULE)
     except ModuleNotFoundError as error:
@@ -122,6 +122,7 @@ def _r_trainer(code_dir: str) -> Trainer:
         raise DrumError("models in R cannot be trained by this version; use Python") from None
 
     def train(arguments: FitArguments) -> None:
-        module.fit(code_dir=code_dir, **arguments.keywords())
+        transforms = target.type is not TargetType.TRANSFORM
+        module.fit(code_dir=code_dir, transforms=transforms, **arguments.keywords())
 
     return train
