@@ -23,6 +23,7 @@ from datarobot_drum.drum.language_predictors.java_predictor.java_predictor impor
 from datarobot_drum.drum.payloads import Payload
 from datarobot_drum.drum.predictors import load_model
 from datarobot_drum.drum.predictors.child import ChildDied
+from datarobot_drum.drum.predictors.hooked import PythonModel
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.settings import ModelSpec, Settings
 
@@ -312,6 +313,8 @@ def test_end_of_the_java_process_of_pmml_does_not_end_the_model(pmml):
     for _ in range(2):
         (gateway,) = processes(os.getpid(), "py4j")
         gateway.kill()
+        assert isinstance(model, PythonModel)
+        assert model.predictor is not None
         model.predictor.model.java_process.wait(10)
         assert model.predict(csv("height,width,depth\n1,2,3\n")).frame.equals(before)
     model.terminate()

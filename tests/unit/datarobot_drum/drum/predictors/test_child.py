@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ import pytest
 from datarobot_drum.drum.errors import InvalidInput, NotReady, Overloaded
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.predictors import child as child_module
-from datarobot_drum.drum.predictors import process as process_module
 from datarobot_drum.drum.predictors.child import ChildDied, ChildError, ChildProcess
 from datarobot_drum.drum.predictors.frames import MAGIC, Frame
 
@@ -98,7 +98,7 @@ def test_lines_of_the_process_carry_the_id_of_the_request(make_child, caplog):
     try:
         for number in (1, 2):
             copy_context().run(ask_under, f"request-{number}", child)
-            wait_until(lambda wanted=number: len(handler.found) == wanted)
+            wait_until(lambda: f"request-{number}" in handler.found)  # noqa: B023
     finally:
         child_module.logger.removeHandler(handler)
     assert handler.found == ["request-1", "request-2"]
@@ -385,7 +385,7 @@ def test_busy_process_ends_when_the_program_is_killed(number, tmp_path):
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_temporary_files_go_with_the_process(is_killed, make_child, tmp_path, monkeypatch):
-    monkeypatch.setattr(process_module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     child = make_child()
     path = Path(child.request({"op": "save"}, [b"a\n1\n"]).header["path"])
     assert path.is_relative_to(tmp_path)
@@ -399,7 +399,7 @@ def test_temporary_files_go_with_the_process(is_killed, make_child, tmp_path, mo
 
 
 def test_process_runs_where_no_temporary_folder_can_be_made(make_child, monkeypatch, tmp_path):
-    monkeypatch.setattr(process_module.tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     assert make_child().request({"op": "echo"}).header["status"] == "ok"
 
 
