@@ -23,6 +23,7 @@ from datarobot_drum.drum.language_predictors.java_predictor.java_predictor impor
 from datarobot_drum.drum.payloads import Payload
 from datarobot_drum.drum.predictors import load_model
 from datarobot_drum.drum.predictors.child import ChildDied
+from datarobot_drum.drum.predictors.hooked import PythonModel
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.settings import ModelSpec, Settings
 
@@ -103,6 +104,13 @@ def test_exit_of_java_code_fails_one_request(load, jars):
     model = load(jars["own"])
     with pytest.raises(ChildDied, match="exit code 6"):
         model.predict(csv("a\n666\n"))
+    assert model.predict(csv("a\n2\n")).frame["Predictions"].tolist() == [6.1]
+
+
+def test_data_beyond_the_memory_of_java_say_what_to_do(load, jars):
+    model = load(jars["own"], DRUM_JAVA_XMX="64m")
+    with pytest.raises(ChildDied, match="fewer rows.* DRUM_JAVA_XMX"):
+        model.predict(csv("a\n" + "1234567\n" * (10 << 20)))
     assert model.predict(csv("a\n2\n")).frame["Predictions"].tolist() == [6.1]
 
 
@@ -297,6 +305,19 @@ def test_terminate_ends_the_java_process_of_pmml_and_a_new_one_may_follow(pmml):
         (gateway,) = processes(os.getpid(), "py4j")
         model.terminate()
         assert psutil.wait_procs([gateway], 10)[1] == []
+
+
+def test_end_of_the_java_process_of_pmml_does_not_end_the_model(pmml):
+    model = load_model(ModelSpec(str(pmml), "multiclass", **LABELS), Settings())
+    before = model.predict(csv("height,width,depth\n1,2,3\n")).frame
+    for _ in range(2):
+        (gateway,) = processes(os.getpid(), "py4j")
+        gateway.kill()
+        assert isinstance(model, PythonModel)
+        assert model.predictor is not None
+        model.predictor.model.java_process.wait(10)
+        assert model.predict(csv("height,width,depth\n1,2,3\n")).frame.equals(before)
+    model.terminate()
 
 
 def test_port_of_the_java_process_of_pmml_asks_for_its_secret(pmml):

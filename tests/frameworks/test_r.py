@@ -448,9 +448,33 @@ def test_fit_hook_trains_what_the_folder_then_scores_with(load, tmp_path):
     assert predictions.tolist() == pytest.approx([2.5, 2, 3, 7, 0.2655087], rel=1e-6)
 
 
+SHOWS_X = """
+transform <- function(X, model, y) { stopifnot(is.null(model), is.null(y)); X$n <- X$n * 10; X }
+fit <- function(X, output_dir, ...) write(X$n, paste0(output_dir, 'n.txt'))
+"""
+
+
+@pytest.mark.parametrize(("transforms", "wanted"), [(True, "10 20"), (False, "1 2")])
+def test_transform_hook_goes_before_fit_unless_it_is_what_is_trained(transforms, wanted, tmp_path):
+    (tmp_path / "custom.R").write_text(SHOWS_X)
+    r_fit.fit(
+        code_dir=str(tmp_path),
+        X=pd.DataFrame({"n": [1, 2]}),
+        y=pd.Series([1, 2]),
+        output_dir=str(tmp_path),
+        transforms=transforms,
+    )
+    assert (tmp_path / "n.txt").read_text().strip() == wanted
+
+
 @pytest.mark.parametrize(
     ("code", "error", "said"),
     [
+        (
+            "transform <- function(X) 1\nfit <- function(...) 1",
+            InvalidOutput,
+            "must return a dataframe",
+        ),
         (
             "fit <- function(X, y, ...) stop('no data')",
             HookError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -72,7 +72,7 @@ def start_java(
         "params": dict(params),
     }
     command = _command(kind, Path(path), settings)
-    process = ChildProcess(command, Frame(header), name="Java")
+    process = ChildProcess(command, Frame(header), name="Java", advice=_advice)
     try:
         return process, process.start()
     except ChildError as error:
@@ -109,6 +109,16 @@ def reported(error: ChildError) -> DrumError:
     if error.kind == "output":
         return InvalidOutput(str(error))
     return HookError(f"Failure when making predictions. Exception: {error}")
+
+
+def _advice(last_lines: Sequence[str]) -> str | None:
+    """What to do about an end that Java has announced, see `_command`."""
+    if not any("java.lang.OutOfMemoryError" in line for line in last_lines):
+        return None
+    return (
+        "it has run out of memory: send fewer rows at a time, or give it more memory in "
+        "DRUM_JAVA_XMX, such as 4g"
+    )
 
 
 def _command(kind: str, path: Path, settings: JavaSettings) -> list[str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,13 +17,21 @@ import numpy as np
 
 from datarobot_drum.drum.errors import InvalidInput, InvalidOutput, StartupError
 from datarobot_drum.drum.predictors.base import Predictor, RawPredictions
+from datarobot_drum.drum.predictors.child import ChildDied
 from datarobot_drum.drum.predictors.pmml_gateway import close_gateway, open_gateway
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from datarobot_drum.drum.model_folder import Target
+
+logger = logging.getLogger("drum.pmml")
+
 #: Rows that go to Java at a time, as one text.
 CHUNK = 10_000
+
+#: Seconds that Java may take to end after it has left a call without an answer.
+LAST_MOMENTS = 1.0
 
 CLASSIFICATION = "classification"
 
@@ -32,6 +44,10 @@ class PmmlPredictor(Predictor):
     requirements: ClassVar[tuple[str, ...]] = ("pypmml",)
     modules: ClassVar[tuple[str, ...]] = ("pypmml",)
     extra: ClassVar[str | None] = "pmml"
+
+    def __init__(self, model: Any, target: Target) -> None:
+        super().__init__(model, target)
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, path: Path) -> Any:
@@ -52,6 +68,7 @@ class PmmlPredictor(Predictor):
             close_gateway(process)
             raise
         model.java_process = process
+        model.source = path
         return model
 
     @classmethod
@@ -61,7 +78,46 @@ class PmmlPredictor(Predictor):
         return pypmml is not None and isinstance(model, pypmml.Model)
 
     def predict(self, table: pd.DataFrame) -> RawPredictions:
-        """Probabilities for classification, the predicted value for all else."""
+        """Probabilities for classification, the predicted value for all else.
+
+        ChildDied when Java ends meanwhile; the next request starts it and reads the model again.
+        """
+        with self._lock:
+            if self._has_ended():
+                self._load_again()
+        try:
+            return self._predict(table)
+        except Exception as error:
+            if _is_of_py4j(error):
+                self._wait_for_the_end()
+            if not self._has_ended():
+                raise
+            code = self.model.java_process.returncode
+            died = ChildDied(
+                f"the Java process of the PMML model ended with exit code {code}; "
+                "the next request starts it again"
+            )
+            logger.error("%s", died)
+            raise died from error
+
+    def _has_ended(self) -> bool:
+        process = getattr(self.model, "java_process", None)
+        return process is not None and process.poll() is not None
+
+    def _load_again(self) -> None:
+        logger.warning("starting the Java process of the PMML model again")
+        close_gateway(self.model.java_process)
+        fresh = self.load(self.model.source)
+        # hooks hold the model, so it must stay the same object
+        fresh.__dict__, self.model.__dict__ = self.model.__dict__, fresh.__dict__
+
+    def _wait_for_the_end(self) -> None:
+        process = getattr(self.model, "java_process", None)
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LAST_MOMENTS)
+
+    def _predict(self, table: pd.DataFrame) -> RawPredictions:
         missing = [name for name in self.model.inputNames if name not in table.columns]
         if missing:
             raise InvalidInput(
@@ -121,6 +177,10 @@ class PmmlPredictor(Predictor):
     def close(self) -> None:
         """End the Java process; a model that is loaded later starts a new one."""
         close_gateway(getattr(self.model, "java_process", None))
+
+
+def _is_of_py4j(error: Exception) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.startswith("py4j.")
 
 
 def _chunks(table: pd.DataFrame) -> Iterator[str]:

@@ -43,7 +43,11 @@ def close_gateway(process: subprocess.Popen[bytes] | None) -> None:
 
     if process is None:
         return
-    PMMLContext.shutdown()
+    if process.poll() is None:
+        PMMLContext.shutdown()
+    else:
+        # to say goodbye to a process that has ended fails, with long traces in the log
+        PMMLContext._gateway = PMMLContext._active_pmml_context = None
     process.terminate()
     try:
         process.wait(GRACE)

@@ -23,9 +23,11 @@ def fit(
     class_order: Sequence[str] | None = None,
     row_weights: pd.Series[Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    transforms: bool = True,
 ) -> None:
     """Call the hook `fit` of `custom.R`, with seed 1; it writes its artifact to `output_dir`.
 
+    With `transforms`, a hook `transform` is given `X` first, without a model and without `y`.
     R gets `output_dir` with a slash at its end. Raises HookError with the error of the hook,
     ChildDied when R ended, and StartupError when there is no hook or no R.
     """
@@ -35,7 +37,7 @@ def fit(
     )
     try:
         process.start()
-        process.request(header, parts)
+        process.request({**header, "transforms": transforms}, parts)
     except ChildError as error:
         if error.kind == "load":
             raise StartupError(f"{error} {HINT}") from error

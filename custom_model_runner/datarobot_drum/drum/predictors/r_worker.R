@@ -478,6 +478,8 @@ fit_model <- function(header, parts) {
     parts <- parts[-own]
   }
   set.seed(1)
+  if (header$transforms && !is.null(hook("transform")))
+    tables$X <- a_frame(call_hook("transform", list(tables$X, NULL, NULL)), "transform")
   first <- function(table) if (is.null(table)) NULL else if (ncol(table) == 1L) table[[1L]] else table
   call_named("fit", list(X = tables$X, y = first(tables$y), output_dir = header$output_dir,
                          row_weights = first(tables$row_weights), class_order = header$class_order,

@@ -50,7 +50,7 @@ def find_trainer(code_dir: str, target: Target) -> Trainer:
     """Import the folder's code and find what trains; DrumError when there is nothing."""
     language = _language(code_dir)
     if language == "r":
-        return _r_trainer(code_dir)
+        return _r_trainer(code_dir, target)
     found = load_hooks(find_custom_file(code_dir), code_dir, target.type)
     if found.task is not None:
         task = found.task
@@ -111,10 +111,11 @@ def _fit_task(cls: type[CustomTaskInterface], arguments: FitArguments) -> None:
         ) from error
 
 
-def _r_trainer(code_dir: str) -> Trainer:
+def _r_trainer(code_dir: str, target: Target) -> Trainer:
     from datarobot_drum.drum.predictors import r_fit
 
     def train(arguments: FitArguments) -> None:
-        r_fit.fit(code_dir=code_dir, **arguments.keywords())
+        transforms = target.type is not TargetType.TRANSFORM
+        r_fit.fit(code_dir=code_dir, transforms=transforms, **arguments.keywords())
 
     return train

@@ -8,15 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 
 import psutil
 import pytest
 
 from datarobot_drum.drum.errors import InvalidInput, NotReady, Overloaded
+from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.predictors import child as child_module
 from datarobot_drum.drum.predictors.child import ChildDied, ChildError, ChildProcess
 from datarobot_drum.drum.predictors.frames import MAGIC, Frame
@@ -74,6 +77,36 @@ def test_prints_go_to_the_log_and_not_into_the_answers(make_child, caplog):
     levels = {record.getMessage(): record.levelname for record in caplog.records}
     assert levels["X: printed by the model"] == "INFO"
     assert levels["X: warned by the model"] == "WARNING"
+
+
+class RequestIds(logging.Handler):
+    """Keeps the request ids of the lines of the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "printed by" in record.getMessage():
+            self.found.append(request_id.get())
+
+
+def test_lines_of_the_process_carry_the_id_of_the_request(make_child, caplog):
+    caplog.set_level(logging.INFO, "drum.child")
+    child, handler = make_child(), RequestIds()
+    child_module.logger.addHandler(handler)
+    try:
+        for number in (1, 2):
+            copy_context().run(ask_under, f"request-{number}", child)
+            wait_until(lambda: f"request-{number}" in handler.found)  # noqa: B023
+    finally:
+        child_module.logger.removeHandler(handler)
+    assert handler.found == ["request-1", "request-2"]
+
+
+def ask_under(current: str, child: ChildProcess) -> None:
+    request_id.set(current)
+    child.request({"op": "print"})
 
 
 def test_failed_operation_tells_kind_and_message_and_the_process_lives(make_child):
@@ -352,7 +385,7 @@ def test_busy_process_ends_when_the_program_is_killed(number, tmp_path):
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_temporary_files_go_with_the_process(is_killed, make_child, tmp_path, monkeypatch):
-    monkeypatch.setattr(child_module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     child = make_child()
     path = Path(child.request({"op": "save"}, [b"a\n1\n"]).header["path"])
     assert path.is_relative_to(tmp_path)
@@ -366,7 +399,7 @@ def test_temporary_files_go_with_the_process(is_killed, make_child, tmp_path, mo
 
 
 def test_process_runs_where_no_temporary_folder_can_be_made(make_child, monkeypatch, tmp_path):
-    monkeypatch.setattr(child_module.tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     assert make_child().request({"op": "echo"}).header["status"] == "ok"
 
 

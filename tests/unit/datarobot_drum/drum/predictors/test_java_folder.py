@@ -23,6 +23,7 @@ from datarobot_drum.drum.errors import (
 from datarobot_drum.drum.language_predictors.java_predictor.java_predictor import JavaPredictor
 from datarobot_drum.drum.payloads import Payload, UnsupportedFormat
 from datarobot_drum.drum.predictors import java_folder, load_model
+from datarobot_drum.drum.predictors.child import ChildDied
 from datarobot_drum.drum.predictors.java_process import JavaSettings, find_artifact
 from datarobot_drum.drum.predictors.model import Model
 from datarobot_drum.drum.settings import ModelSpec, Settings
@@ -239,6 +240,12 @@ def test_driverless_model_needs_its_runtime_and_takes_its_licence(load, tmp_path
 def test_model_that_cannot_be_loaded_says_why(content, said, load):
     with pytest.raises(StartupError, match=said):
         load(content)
+
+
+def test_end_for_want_of_memory_says_what_to_do(load, caplog):
+    with pytest.raises(ChildDied, match=r"exit code 3; it has .*fewer rows.* DRUM_JAVA_XMX"):
+        load().predict(csv("a\n#memory\n"))
+    assert "DRUM_JAVA_XMX" in caplog.text
 
 
 def test_missing_jdk_is_told_with_what_to_install(load, on_path):

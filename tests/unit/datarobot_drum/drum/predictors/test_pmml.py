@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -16,6 +19,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import InvalidInput, InvalidOutput, StartupError
 from datarobot_drum.drum.model_folder import Target
 from datarobot_drum.drum.predictors import pmml
+from datarobot_drum.drum.predictors.child import ChildDied
 from datarobot_drum.drum.predictors.pmml import PmmlPredictor
 
 MULTICLASS = Target(TargetType.MULTICLASS, ("a", "c d"))
@@ -133,6 +137,73 @@ def test_table_without_rows_is_answered_without_java():
 def test_what_does_not_fit_is_told(model, target, table, error, said):
     with pytest.raises(error, match=said):
         PmmlPredictor(model, target).predict(table)
+
+
+class FreshStandIn(StandIn):
+    """What `Model.load` of pypmml makes."""
+
+    @classmethod
+    def load(cls, path: str) -> FreshStandIn:
+        return cls([output("y", "predictedValue")], [Path(path).stat().st_size])
+
+    def setSupplementOutput(self, value: bool) -> None:
+        assert value
+
+
+class DyingStandIn(StandIn):
+    """Its process ends when it is asked."""
+
+    java_process: subprocess.Popen[bytes]
+
+    def predict(self, text: str) -> str:
+        self.java_process.kill()
+        raise ConnectionResetError
+
+
+@pytest.fixture
+def dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: Any) -> Iterator[StandIn]:
+    """A model whose process can end, and a stand-in for pypmml that loads it again."""
+    context = SimpleNamespace(gateway=lambda: "Py4j", shutdown=lambda: None)
+    modules = {
+        "pypmml": SimpleNamespace(Model=FreshStandIn, PMMLContext=context),
+        "pypmml.jvm": SimpleNamespace(Py4jGateway=None),
+        "py4j": ModuleType("py4j"),
+        "py4j.java_gateway": SimpleNamespace(
+            GatewayParameters=None, JavaGateway=None, launch_gateway=None
+        ),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    on_path(java="standin_java.py")
+    model: Any = DyingStandIn([output("y", "predictedValue")], [0])
+    model.source = tmp_path / "m.pmml"
+    model.source.write_text("four")
+    with subprocess.Popen(command) as process:
+        model.java_process = process
+        yield model
+        process.kill()
+
+
+def test_end_of_java_during_a_request_is_told(dying):
+    with pytest.raises(ChildDied, match="ended with exit code -9; the next request starts it"):
+        PmmlPredictor(dying, REGRESSION).predict(TABLE)
+
+
+def test_java_that_has_ended_is_started_again_with_the_same_model(dying):
+    dying.java_process.kill()
+    dying.java_process.wait()
+    dying.__class__ = FreshStandIn
+    predictor = PmmlPredictor(dying, REGRESSION)
+    assert predictor.predict(TABLE).values.tolist() == [[4], [4]]
+    assert predictor.model is dying
+
+
+def test_error_of_a_living_process_stays_what_it_is(dying, monkeypatch):
+    dying.__class__ = FreshStandIn
+    monkeypatch.setattr(FreshStandIn, "predict", lambda self, text: "no JSON")
+    with pytest.raises(json.JSONDecodeError):
+        PmmlPredictor(dying, REGRESSION).predict(TABLE)
 
 
 def test_missing_java_is_told_with_what_to_install(tmp_path, monkeypatch, on_path):

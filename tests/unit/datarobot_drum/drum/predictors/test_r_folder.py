@@ -219,7 +219,8 @@ def test_r_runs_in_a_locale_that_holds_any_text(locale, changed, monkeypatch, on
     assert "LC_ALL" not in os.environ
 
 
-def test_fit_hands_over_the_tables_and_the_folder_with_a_slash(tmp_path, on_path):
+@pytest.mark.parametrize(("transforms", "end"), [(True, " transforms"), (False, "")])
+def test_fit_hands_over_the_tables_and_the_folder_with_a_slash(transforms, end, tmp_path, on_path):
     on_path(Rscript="standin_rscript.py")
     r_fit.fit(
         code_dir=str(tmp_path),
@@ -228,9 +229,10 @@ def test_fit_hands_over_the_tables_and_the_folder_with_a_slash(tmp_path, on_path
         output_dir=str(tmp_path),
         class_order=["b", "a"],
         parameters={"depth": 3},
+        transforms=transforms,
     )
     written = (tmp_path / "model.rds").read_text()
-    assert written == "{'X': (2, 1), 'y': (2, 1)} ['b', 'a'] {'depth': 3}"
+    assert written == "{'X': (2, 1), 'y': (2, 1)} ['b', 'a'] {'depth': 3}" + end
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,12 @@ def r_code(code_dir):
     return str(code_dir)
 
 
-def test_r_is_trained_by_its_module(r_code, monkeypatch):
+@pytest.mark.parametrize(
+    ("target_type", "transforms"), [(TargetType.ANOMALY, True), (TargetType.TRANSFORM, False)]
+)
+def test_r_is_trained_by_its_module(target_type, transforms, r_code, monkeypatch):
     calls = []
     monkeypatch.setattr(r_fit, "fit", lambda **kwargs: calls.append(kwargs))
     arguments = FitArguments(X, None, "out", None, None, {})
-    find_trainer(r_code, Target(TargetType.ANOMALY))(arguments)
-    assert calls == [{"code_dir": r_code, **arguments.keywords()}]
+    find_trainer(r_code, Target(target_type))(arguments)
+    assert calls == [{"code_dir": r_code, "transforms": transforms, **arguments.keywords()}]
