@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import subprocess
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 
 from datarobot_drum.drum import guard
 from datarobot_drum.drum.errors import StartupError, UpstreamCrashed
+from datarobot_drum.drum.file_locks import take_lock
 
 logger = logging.getLogger("drum.inference")
 #: What inference servers say themselves; shown at any --logging-level, as they show it.
 output = logging.getLogger("drum.inference.output")
 
-#: Seconds between two tries to become the worker that owns the server.
-OWNER_PERIOD = 0.5
 #: Seconds between two questions whether the server is ready.
 READY_PERIOD = 0.5
 #: Seconds that a guard has beyond its own patience.
@@ -45,16 +43,20 @@ def file_lock(name: str) -> Iterator[None]:
 
     StartupError when the lock's file cannot be opened.
     """
-    descriptor = _open_lock(name)
+    path = _lock_path(name)
+    descriptor = _open_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take_lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)
 
 
-def _open_lock(name: str) -> int:
-    path = os.path.join(tempfile.gettempdir(), f"drum-{os.getuid()}-{name}.lock")
+def _lock_path(name: str) -> str:
+    return os.path.join(tempfile.gettempdir(), f"drum-{os.getuid()}-{name}.lock")
+
+
+def _open_lock(path: str) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -85,7 +87,7 @@ class ManagedServer:
         self._environment = dict(environment)
         self._rules = rules
         self._is_ready = is_ready
-        self._lock_name = lock_name
+        self._lock_path = _lock_path(lock_name)
         self._lock = -1
         self._on_ready = on_ready
         self._stopping = threading.Event()
@@ -100,7 +102,7 @@ class ManagedServer:
 
         StartupError when the file that tells who owns it cannot be opened.
         """
-        self._lock = _open_lock(self._lock_name)
+        self._lock = _open_lock(self._lock_path)
         output.setLevel(logging.INFO)
         self._thread.start()
 
@@ -143,12 +145,9 @@ class ManagedServer:
                 os.close(self._lock)
 
     def _own(self) -> bool:
-        while not self._stopping.is_set():
-            with suppress(BlockingIOError):
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            self._stopping.wait(OWNER_PERIOD)
-        return False
+        if self._stopping.is_set():
+            return False
+        return take_lock(self._lock, self._lock_path, self._stopping.wait)
 
     def _keep_alive(self) -> None:
         restarts = 0
