@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,10 +28,14 @@ GUARD_MARGIN = 5.0
 
 @dataclass(frozen=True)
 class RestartRules:
-    """How often a server that died is started again, and how long to wait before."""
+    """How often a server that died is started again, and how long to wait before.
+
+    One that has been ready for `healthy_time` seconds begins with a clean slate.
+    """
 
     max_restarts: int
     max_backoff: float
+    healthy_time: float = 3600.0
 
     def backoff(self, restarts: int) -> float:
         """Seconds before the next start: 2, 4, 16, 256 and so on, up to the limit."""
@@ -93,6 +98,7 @@ class ManagedServer:
         self._stopping = threading.Event()
         self._changing = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._ready_since: float | None = None
         self._failure: StartupError | None = None
         self._notify: Callable[[StartupError], None] | None = None
         self._thread = threading.Thread(target=self._run, name="inference server", daemon=True)
@@ -152,6 +158,8 @@ class ManagedServer:
     def _keep_alive(self) -> None:
         restarts = 0
         while (code := self._run_once()) is not None:
+            if self._was_healthy():
+                restarts = 0
             if restarts == self._rules.max_restarts:
                 logger.error("the %s server ended with exit code %d too often", self._name, code)
                 self._give_up()
@@ -169,11 +177,19 @@ class ManagedServer:
             if self._stopping.wait(pause):
                 return
 
+    def _was_healthy(self) -> bool:
+        # a long start alone is none: a server may always die at the end of it
+        return (
+            self._ready_since is not None
+            and time.monotonic() - self._ready_since >= self._rules.healthy_time
+        )
+
     def _run_once(self) -> int | None:
         """The exit code of the server, or None when it was ended on purpose."""
         with self._changing:
             if self._stopping.is_set():
                 return None
+            self._ready_since = None
             process = self._process = guard.start(self._arguments, self._environment)
         logger.info("started the %s server, guarded by process %d", self._name, process.pid)
         threads = [
@@ -198,6 +214,7 @@ class ManagedServer:
     def _tell_when_ready(self, process: subprocess.Popen[str]) -> None:
         while process.poll() is None and not self._stopping.is_set():
             if self._is_ready():
+                self._ready_since = time.monotonic()
                 logger.info("the %s server is ready", self._name)
                 self._on_ready()
                 return
