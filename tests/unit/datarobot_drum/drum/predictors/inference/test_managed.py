@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import psutil
@@ -132,10 +133,18 @@ def test_server_that_was_healthy_for_long_may_die_as_often_again(make, tmp_path,
     server = make(restarts=1, healthy_time=0)
     server.start()
     for count in (1, 2, 3):
-        wait_for(lambda count=count: len(pids(tmp_path)) == count, "the server")
-        wait_for(lambda count=count: caplog.text.count("server is ready") == count, "it")
+        wait_for(partial(has_begun, tmp_path, caplog, count), "the server")
         os.kill(pids(tmp_path)[-1], signal.SIGKILL)
-        wait_for(lambda count=count: caplog.text.count("restart 1 of 1") == count, "the news")
+        wait_for(partial(is_told, caplog, "restart 1 of 1", count), "the news")
+
+
+def has_begun(tmp_path, caplog, count: int) -> bool:
+    return len(pids(tmp_path)) == count and is_told(caplog, "server is ready", count)
+
+
+def is_told(caplog, words: str, count: int) -> bool:
+    times: int = caplog.text.count(words)
+    return times == count
 
 
 @pytest.mark.parametrize("behaviour", ["exit", "die ready"])
