@@ -97,6 +97,16 @@ def test_server_is_started_and_ended(start, server_type, code_dir):
     wait_for(lambda: has_ended(pid), "the end of the inference server", 15)
 
 
+@pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
+def test_workers_that_are_replaced_do_not_end_it(start, server_type):
+    server = start(server_type, DRUM_GUNICORN_MAX_REQUESTS="3")
+    first = pid_of(server)
+    for _ in range(5):
+        assert chat(server).status_code == 200
+    assert pid_of(server) == first
+    assert server.log.count("workers are not replaced after 3 requests") == 1
+
+
 def test_token_is_in_the_environment_only(start):
     server = start("fastapi")
     process = psutil.Process(pid_of(server))

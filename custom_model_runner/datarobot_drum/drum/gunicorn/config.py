@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import Any
 
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.settings import ServeSpec, Settings
+
+logger = logging.getLogger("drum.server")
 
 UVICORN_WORKER = "datarobot_drum.drum.fastapi.worker_class.DrumUvicornWorker"
 
@@ -63,6 +66,22 @@ class ArbiterConfig:
             # chats and direct accesses at the inference server, each with the same limit
             threads += 2 * self.settings.max_concurrent_requests
         return threads
+
+    @property
+    def max_requests(self) -> int:
+        """Requests after which a worker is replaced; 0 is never.
+
+        Never where a worker has started an inference server, which would end with it.
+        """
+        asked = self.settings.max_requests
+        if asked and self.spec.model.starts_inference_server:
+            logger.warning(
+                "workers are not replaced after %d requests: the inference server would be "
+                "started anew each time",
+                asked,
+            )
+            return 0
+        return asked
 
     @property
     def timeout(self) -> int:

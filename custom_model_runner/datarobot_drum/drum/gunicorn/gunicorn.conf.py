@@ -16,7 +16,7 @@ timeout = _arbiter.timeout
 graceful_timeout = _settings.graceful_timeout
 keepalive = _settings.keep_alive
 backlog = _settings.backlog
-max_requests = _settings.max_requests
+max_requests = _arbiter.max_requests
 max_requests_jitter = _settings.max_requests_jitter
 loglevel = "debug" if _settings.server_log_level == "trace" else _settings.server_log_level
 certfile = _settings.ssl_certfile

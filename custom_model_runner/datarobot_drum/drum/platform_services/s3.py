@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
 import logging
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.errors import StartupError
+from datarobot_drum.drum.file_locks import take_lock
 from datarobot_drum.drum.platform_services.extras import S3
 from datarobot_drum.drum.platform_services.lazy_loading import Download
 
@@ -57,14 +57,13 @@ def fetch(downloads: list[Download], code_dir: str) -> None:
 
 @contextmanager
 def _locked(code_dir: Path) -> Iterator[None]:
+    path = str(code_dir / LOCK_NAME)
     try:
-        descriptor = os.open(
-            code_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartupError(f"model files cannot be fetched into {code_dir}: {error}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take_lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)

@@ -35,6 +35,11 @@ class ModelSpec:
     model_id: str | None = None
     allow_api_access: bool = False
 
+    @property
+    def starts_inference_server(self) -> bool:
+        """Does this program start the inference server? One of Triton it never does."""
+        return self.gpu_predictor not in (None, "triton") and not self.sidecar
+
 
 @dataclasses.dataclass(frozen=True)
 class ServeSpec:

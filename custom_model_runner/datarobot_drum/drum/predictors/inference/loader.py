@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from datarobot_drum.drum.errors import StartupError
+from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.hooks import spec as hooks
 from datarobot_drum.drum.hooks.loader import ModelHooks, load_hooks
@@ -33,6 +33,7 @@ IGNORED_HOOKS = (hooks.CHAT, hooks.LLM_MODELS, hooks.READ_INPUT_DATA, hooks.TRAN
 STAGE_LOADING, STAGE_STARTING, STAGE_READY = 1, 2, 3
 #: Clients of OpenAI's API must send a key; these servers ask for none.
 NO_KEY = "not-needed"
+HEALTH_TIMEOUT = 5.0
 
 
 def load(request: LoadRequest) -> Model:
@@ -60,7 +61,7 @@ def _load_openai(request: LoadRequest, kind: ServerKind, settings: InferenceSett
     report = events.reporter(settings)
     managed = None
     if not request.spec.sidecar:
-        managed = _server(request, kind, settings, lambda: report(STAGE_READY))
+        managed = _server(request, kind, settings, client, lambda: report(STAGE_READY))
     report(STAGE_LOADING)
     folder = _folder(request, kind, upstream, settings)
     if managed is not None:
@@ -86,6 +87,7 @@ def _server(
     request: LoadRequest,
     kind: ServerKind,
     settings: InferenceSettings,
+    client: UpstreamClient,
     on_ready: Callable[[], None],
 ) -> ManagedServer:
     command = kind.command(request.code_dir, settings)
@@ -95,20 +97,18 @@ def _server(
         command.arguments,
         child_environment(os.environ, command.environment, settings.virtual_env),
         RestartRules(settings.max_watchdog_restarts, settings.max_watchdog_backoff),
-        lambda: _is_ready(upstream),
+        lambda: _is_ready(client, upstream),
         f"inference-{upstream.address.rpartition(':')[2]}",
         on_ready,
     )
 
 
-def _is_ready(upstream: Upstream) -> bool:
-    import httpx
-
+def _is_ready(client: UpstreamClient, upstream: Upstream) -> bool:
     try:
-        answer = httpx.get(f"{upstream.address}{upstream.health_path}", timeout=5, trust_env=False)
-    except httpx.TransportError:
+        client.read(client.open("GET", upstream.health_path, timeout=HEALTH_TIMEOUT))
+    except DrumError:
         return False
-    return answer.is_success
+    return True
 
 
 def _folder(

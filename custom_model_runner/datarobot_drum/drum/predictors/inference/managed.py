@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from datarobot_drum.drum import guard
 from datarobot_drum.drum.errors import StartupError, UpstreamCrashed
+from datarobot_drum.drum.file_locks import take_lock
 
 logger = logging.getLogger("drum.inference")
 #: What inference servers say themselves; shown at any --logging-level, as they show it.
 output = logging.getLogger("drum.inference.output")
 
-#: Seconds between two tries to become the worker that owns the server.
-OWNER_PERIOD = 0.5
 #: Seconds between two questions whether the server is ready.
 READY_PERIOD = 0.5
 #: Seconds that a guard has beyond its own patience.
@@ -29,10 +28,14 @@ GUARD_MARGIN = 5.0
 
 @dataclass(frozen=True)
 class RestartRules:
-    """How often a server that died is started again, and how long to wait before."""
+    """How often a server that died is started again, and how long to wait before.
+
+    One that has been ready for `healthy_time` seconds begins with a clean slate.
+    """
 
     max_restarts: int
     max_backoff: float
+    healthy_time: float = 3600.0
 
     def backoff(self, restarts: int) -> float:
         """Seconds before the next start: 2, 4, 16, 256 and so on, up to the limit."""
@@ -45,16 +48,20 @@ def file_lock(name: str) -> Iterator[None]:
 
     StartupError when the lock's file cannot be opened.
     """
-    descriptor = _open_lock(name)
+    path = _lock_path(name)
+    descriptor = _open_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take_lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)
 
 
-def _open_lock(name: str) -> int:
-    path = os.path.join(tempfile.gettempdir(), f"drum-{os.getuid()}-{name}.lock")
+def _lock_path(name: str) -> str:
+    return os.path.join(tempfile.gettempdir(), f"drum-{os.getuid()}-{name}.lock")
+
+
+def _open_lock(path: str) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -85,12 +92,13 @@ class ManagedServer:
         self._environment = dict(environment)
         self._rules = rules
         self._is_ready = is_ready
-        self._lock_name = lock_name
+        self._lock_path = _lock_path(lock_name)
         self._lock = -1
         self._on_ready = on_ready
         self._stopping = threading.Event()
         self._changing = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._ready_since: float | None = None
         self._failure: StartupError | None = None
         self._notify: Callable[[StartupError], None] | None = None
         self._thread = threading.Thread(target=self._run, name="inference server", daemon=True)
@@ -100,7 +108,7 @@ class ManagedServer:
 
         StartupError when the file that tells who owns it cannot be opened.
         """
-        self._lock = _open_lock(self._lock_name)
+        self._lock = _open_lock(self._lock_path)
         output.setLevel(logging.INFO)
         self._thread.start()
 
@@ -143,16 +151,15 @@ class ManagedServer:
                 os.close(self._lock)
 
     def _own(self) -> bool:
-        while not self._stopping.is_set():
-            with suppress(BlockingIOError):
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            self._stopping.wait(OWNER_PERIOD)
-        return False
+        if self._stopping.is_set():
+            return False
+        return take_lock(self._lock, self._lock_path, self._stopping.wait)
 
     def _keep_alive(self) -> None:
         restarts = 0
         while (code := self._run_once()) is not None:
+            if self._was_healthy():
+                restarts = 0
             if restarts == self._rules.max_restarts:
                 logger.error("the %s server ended with exit code %d too often", self._name, code)
                 self._give_up()
@@ -170,11 +177,19 @@ class ManagedServer:
             if self._stopping.wait(pause):
                 return
 
+    def _was_healthy(self) -> bool:
+        # a long start alone is none: a server may always die at the end of it
+        return (
+            self._ready_since is not None
+            and time.monotonic() - self._ready_since >= self._rules.healthy_time
+        )
+
     def _run_once(self) -> int | None:
         """The exit code of the server, or None when it was ended on purpose."""
         with self._changing:
             if self._stopping.is_set():
                 return None
+            self._ready_since = None
             process = self._process = guard.start(self._arguments, self._environment)
         logger.info("started the %s server, guarded by process %d", self._name, process.pid)
         threads = [
@@ -199,6 +214,7 @@ class ManagedServer:
     def _tell_when_ready(self, process: subprocess.Popen[str]) -> None:
         while process.poll() is None and not self._stopping.is_set():
             if self._is_ready():
+                self._ready_since = time.monotonic()
                 logger.info("the %s server is ready", self._name)
                 self._on_ready()
                 return

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import psutil
@@ -34,6 +35,8 @@ if sys.argv[2] == "exit":
 if sys.argv[2] == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 (folder / "ready").touch()
+if sys.argv[2] == "die ready":
+    sys.exit(9)
 while True:
     time.sleep(0.05)
 """
@@ -52,13 +55,13 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 def make(tmp_path) -> Iterator[Make]:
     servers = []
 
-    def managed(behaviour="stay", restarts=0, **more: Any) -> ManagedServer:
+    def managed(behaviour="stay", restarts=0, healthy_time=3600.0, **more: Any) -> ManagedServer:
         arguments = more.pop("arguments", (sys.executable, "-c", PROGRAM, str(tmp_path), behaviour))
         server = ManagedServer(
             "stand-in",
             arguments,
             {"WHO": "the test"},
-            RestartRules(restarts, 0),
+            RestartRules(restarts, 0, healthy_time),
             lambda: (tmp_path / "ready").exists(),
             f"test-{os.getpid()}-{tmp_path.name}",
             **more,
@@ -123,6 +126,35 @@ def test_server_that_dies_is_started_again_and_then_given_up(make, tmp_path):
     assert len(pids(tmp_path)) == 3
     with pytest.raises(UpstreamCrashed):
         server.wait_until_ready()
+
+
+def test_server_that_was_healthy_for_long_may_die_as_often_again(make, tmp_path, caplog):
+    caplog.set_level("INFO")
+    server = make(restarts=1, healthy_time=0)
+    server.start()
+    for count in (1, 2, 3):
+        wait_for(partial(has_begun, tmp_path, caplog, count), "the server")
+        os.kill(pids(tmp_path)[-1], signal.SIGKILL)
+        wait_for(partial(is_told, caplog, "restart 1 of 1", count), "the news")
+
+
+def has_begun(tmp_path, caplog, count: int) -> bool:
+    return len(pids(tmp_path)) == count and is_told(caplog, "server is ready", count)
+
+
+def is_told(caplog, words: str, count: int) -> bool:
+    times: int = caplog.text.count(words)
+    return times == count
+
+
+@pytest.mark.parametrize("behaviour", ["exit", "die ready"])
+def test_server_that_was_not_healthy_for_long_may_not(make, tmp_path, behaviour):
+    server = make(behaviour, restarts=1, healthy_time=0 if behaviour == "exit" else 3600)
+    failures: list[Any] = []
+    server.when_failed(failures.append)
+    server.start()
+    wait_for(lambda: failures, "the failure")
+    assert len(pids(tmp_path)) == 2
 
 
 def test_failure_is_told_to_those_who_ask_later(make):

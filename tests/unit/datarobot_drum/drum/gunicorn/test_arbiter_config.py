@@ -1,0 +1,32 @@
+"""What Gunicorn's arbiter is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.gunicorn.config import ArbiterConfig
+from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
+
+
+def config(requests: str, gpu_predictor: str | None, *, sidecar: bool) -> ArbiterConfig:
+    model = ModelSpec("/m", gpu_predictor=gpu_predictor, sidecar=sidecar)
+    settings = Settings.load({"DRUM_GUNICORN_MAX_REQUESTS": requests})
+    return ArbiterConfig(ServeSpec(model), settings, ServerType.GUNICORN)
+
+
+@pytest.mark.parametrize(
+    ("gpu_predictor", "sidecar"), [(None, False), ("nim", True), ("vllm", True), ("triton", False)]
+)
+def test_workers_are_replaced_as_the_operator_says(gpu_predictor, sidecar, caplog):
+    assert config("7", gpu_predictor, sidecar=sidecar).max_requests == 7
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("gpu_predictor", ["nim", "vllm"])
+def test_workers_with_an_inference_server_of_their_own_are_kept(gpu_predictor, caplog):
+    assert config("7", gpu_predictor, sidecar=False).max_requests == 0
+    (record,) = caplog.records
+    assert (record.levelname, "after 7 requests" in record.getMessage()) == ("WARNING", True)
+    assert config("0", gpu_predictor, sidecar=False).max_requests == 0
+    assert len(caplog.records) == 1
