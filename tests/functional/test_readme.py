@@ -97,9 +97,16 @@ def test_make_serve_serves_the_example_to_both_curls(checkout, tmp_path):
         rows = (checkout / "model_templates/python3_sklearn_regression/sample.csv").read_text()
         curl = readme_command("curl").replace(":5000", f":{port}")
         assert len(answer(curl, checkout)["predictions"]) == len(rows.splitlines()) - 1
-        printed = re.search(r"curl .*", log.read_text())
-        assert printed, log.read_text()
-        assert answer(printed[0], checkout) == answer(curl, checkout)
+        assert answer(printed_curl(log), checkout) == answer(curl, checkout)
+
+
+def printed_curl(log: Path) -> str:
+    """The command that a process beside the server prints, perhaps after the first answers."""
+    deadline = time.monotonic() + 60
+    while (printed := re.search(r"curl .*", log.read_text())) is None:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    return printed[0]
 
 
 def test_make_test_checks_and_tests():

@@ -29,7 +29,7 @@ FOLDERS = {
     "user_secrets_mount_path": "user_secrets",
 }
 #: The types of options that name a file to write.
-WRITTEN = frozenset({values.any_path, values.any_path_or_stdout})
+WRITTEN = frozenset({values.any_path, values.any_path_or_stdout, values.any_path_but_stdout})
 #: Variables of the model, the platform and the libraries, by how they begin.
 PASSED_ON = (
     "MLOPS_",

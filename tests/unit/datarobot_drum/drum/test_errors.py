@@ -20,6 +20,7 @@ STATUSES = {
     "MethodNotAllowed": 405,
     "PayloadTooLarge": 413,
     "HookError": 500,
+    "LoadHookError": 513,
     "InvalidOutput": 500,
     "NotReady": 503,
     "Overloaded": 503,
