@@ -43,6 +43,8 @@ Template = Callable[[str], Path]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what runs in this environment: tests marked for it, in the usual one the unmarked.
 
+    Tests that need programs of the system run only when they are asked for (scripts/test_tools).
+
     A framework's tests are never skipped because it is missing: asked for in the usual
     environment they are an error.
     """
@@ -50,8 +52,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if here is None and config.getoption("markexpr").startswith("framework"):
         raise pytest.UsageError("framework tests have environments: scripts/test_frameworks [NAME]")
     others = [item for item in items if _environment_of(item) != here]
+    if "tools" not in config.getoption("markexpr"):
+        others += [item for item in items if _needs_tools(item) and item not in others]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if _environment_of(item) == here]
+    dropped = set(others)
+    items[:] = [item for item in items if item not in dropped]
+
+
+def _needs_tools(item: pytest.Item) -> bool:
+    return item.get_closest_marker("tools") is not None
 
 
 def _environment_of(item: pytest.Item) -> str | None:

@@ -10,6 +10,15 @@ from dataclasses import dataclass
 logger = logging.getLogger("drum.lifecycle")
 
 
+class CleanupOrder:
+    """When built-in steps are cleaned up; the greatest number goes first, users' own have 0."""
+
+    MODEL = 30
+    PRINTS = 20
+    TELEMETRY = 10
+    FINISHED = -10
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing to do at the end."""

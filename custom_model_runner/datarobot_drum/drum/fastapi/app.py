@@ -16,7 +16,7 @@ from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.fastapi import extensions
 from datarobot_drum.drum.fastapi.context import FastAPIWorkerCtx
-from datarobot_drum.drum.fastapi.middleware import RecordMiddleware
+from datarobot_drum.drum.fastapi.middleware import setup_middlewares
 from datarobot_drum.drum.fastapi.routes import Fallback, register_routes
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -40,10 +40,10 @@ def create_asgi_app(spec: ServeSpec, settings: Settings, give_up: Callable[[int]
     app = _app(ctx, give_up)
     code_dir = spec.model.code_dir
     if settings.ignore_server_extensions or not extensions.exists(code_dir):
-        return RecordMiddleware(server, app, app)
+        return setup_middlewares(server, app, app)
     extended = _app(ctx, give_up)
     worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
-    return RecordMiddleware(server, extended, app)
+    return setup_middlewares(server, extended, app)
 
 
 def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastAPI:

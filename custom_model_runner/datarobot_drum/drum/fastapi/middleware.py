@@ -1,4 +1,4 @@
-"""The outermost ASGI wrapper: request id in, common headers out, on every answer.
+"""ASGI layers around the app; the outermost one sets ids and headers and records every request.
 
 Plain ASGI: Starlette's `BaseHTTPMiddleware` costs a task a request and hides context variables.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.routes import header
-from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.record import Record
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.response_headers import (
     FIXED_HEADERS,
@@ -18,6 +18,11 @@ from datarobot_drum.drum.root_predictors.response_headers import (
 
 FIXED = [(name.encode(), value.encode()) for name, value in FIXED_HEADERS]
 IDS = [name.encode() for name in REQUEST_ID_HEADERS]
+
+
+def setup_middlewares(server: PredictionServer, app: ASGIApp, plain: ASGIApp) -> ASGIApp:
+    """All layers around the app, outermost last; `plain` answers when there is no model."""
+    return RecordMiddleware(server, app, plain)
 
 
 class RecordMiddleware:
@@ -32,16 +37,42 @@ class RecordMiddleware:
         if scope["type"] != "http":
             await self._plain(scope, receive, send)
             return
-        sent = header(scope["headers"], b"x-request-id").decode("latin-1")
-        current = choose_request_id(sent)
-        request_id.set(current)
-        value = current.encode("latin-1")
+        recorder = self._server.recorder
+        record = _record(scope)
+        recorder.begin(record)
+        value = record.request_id.encode("latin-1")
+        is_over = False
 
-        async def send_with_headers(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
+            nonlocal is_over
             if message["type"] == "http.response.start":
+                record.status = message["status"]
                 own = [(name, value) for name in IDS]
                 message["headers"] = [*message.get("headers", ()), *own, *FIXED]
+            else:
+                record.size += len(message.get("body", b""))
+                is_over = not message.get("more_body", False)
             await send(message)
 
         app = self._app if self._server.failure is None else self._plain
-        await app(scope, receive, send_with_headers)
+        try:
+            await app(scope, receive, send_and_record)
+        finally:
+            record.failed = not is_over
+            recorder.end(record)
+
+
+def _record(scope: Scope) -> Record:
+    headers = scope["headers"]
+    query = scope["query_string"]
+    target = scope.get("raw_path") or scope["path"].encode()
+    client = scope.get("client")
+    return Record(
+        choose_request_id(header(headers, b"x-request-id").decode("latin-1")),
+        scope["method"],
+        (target + b"?" + query if query else target).decode("latin-1"),
+        client=client[0] if client else "",
+        protocol=f"HTTP/{scope['http_version']}",
+        referer=header(headers, b"referer").decode("latin-1"),
+        agent=header(headers, b"user-agent").decode("latin-1"),
+    )

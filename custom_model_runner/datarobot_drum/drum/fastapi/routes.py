@@ -26,6 +26,7 @@ class Endpoint:
         self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._ctx.server.note(self._route)
         try:
             reply = self._refused(scope) or await self._answer(scope, receive, send)
         except ClientLeft:

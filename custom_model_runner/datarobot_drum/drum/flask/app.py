@@ -6,7 +6,7 @@ import flask
 
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.flask import extensions
-from datarobot_drum.drum.flask.middleware import RecordApp, WsgiApp
+from datarobot_drum.drum.flask.middleware import WsgiApp, setup_middlewares
 from datarobot_drum.drum.flask.routes import register_routes
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ServeSpec, Settings
@@ -40,10 +40,10 @@ def create_wsgi_app(server: PredictionServer, spec: ServeSpec, settings: Setting
     app = get_flask_app(server, settings)
     code_dir = spec.model.code_dir
     if settings.ignore_server_extensions or not extensions.exists(code_dir):
-        return RecordApp(server, app, app)
+        return setup_middlewares(server, app, app)
     extended = get_flask_app(server, settings)
     worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
-    return RecordApp(server, extended, app)
+    return setup_middlewares(server, extended, app)
 
 
 def _add_cors(app: flask.Flask, settings: Settings) -> None:

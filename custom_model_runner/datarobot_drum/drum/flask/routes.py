@@ -48,6 +48,7 @@ def _view(
     server: PredictionServer, forwarder: Forwarder, route: Route
 ) -> Callable[..., flask.Response]:
     def view(subpath: str = "") -> flask.Response:
+        server.note(route)
         method = flask.request.method
         if method == "OPTIONS":
             return to_response(server.options(route))

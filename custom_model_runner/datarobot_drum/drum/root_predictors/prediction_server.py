@@ -23,6 +23,7 @@ from datarobot_drum.drum.errors import (
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.masking import masked
+from datarobot_drum.drum.observability.record import Recorder, current_record
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
@@ -108,6 +109,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
         self.reports: Reports = NO_REPORTS
+        self.recorder = Recorder()
         self.timings = Timings()
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(executor_workers, queue_depth)
@@ -283,6 +285,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             INTERNAL_ERROR,
             status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
         )
+
+    def note(self, route: Route) -> None:
+        """Tell the record of the running request which route it took."""
+        record = current_record.get()
+        if record is not None:
+            record.route, record.operation = route.paths[0], route.name
 
     def options(self, route: Route) -> Reply:
         """The answer to OPTIONS."""

@@ -1,0 +1,104 @@
+"""What is known of one request, and who is told of it when it has been answered.
+
+The outermost wrapper of every front begins a record and ends it, so that requests which were
+turned away, and those of extensions, are counted and logged as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from datarobot_drum.drum.observability.context import request_id
+
+logger = logging.getLogger("drum.server")
+
+#: The route of a path that is not in the table of routes.
+UNMATCHED = "unmatched"
+
+
+class Record:
+    """One request, filled as it goes; `route` is the template of its path, never the path.
+
+    `target` is the path with its query string as they were sent, `client` the address of the peer
+    after the rule of trusted proxies. `status` is 0 until the head of the answer was sent, `size`
+    counts the bytes of its body; `seconds` is set at the end. `failed` tells that the answer was
+    cut off, or that the client left before its end.
+    """
+
+    __slots__ = (
+        "agent",
+        "client",
+        "failed",
+        "method",
+        "operation",
+        "protocol",
+        "referer",
+        "request_id",
+        "route",
+        "seconds",
+        "size",
+        "started",
+        "status",
+        "target",
+    )
+
+    def __init__(
+        self,
+        request_id: str,
+        method: str,
+        target: str,
+        *,
+        client: str = "",
+        protocol: str = "HTTP/1.1",
+        referer: str = "",
+        agent: str = "",
+    ) -> None:
+        self.request_id = request_id
+        self.method = method
+        self.target = target
+        self.client = client
+        self.protocol = protocol
+        self.referer = referer
+        self.agent = agent
+        self.route = UNMATCHED
+        self.operation = ""
+        self.status = 0
+        self.size = 0
+        self.failed = False
+        self.seconds = 0.0
+        self.started = time.perf_counter()
+
+
+#: The record of the request that the running code serves.
+current_record: ContextVar[Record | None] = ContextVar("current_record", default=None)
+
+Sink = Callable[[Record], None]
+
+
+class Recorder:
+    """Tells every sink of each answered request: the access log, the metrics, ..."""
+
+    def __init__(self) -> None:
+        self._sinks: list[Sink] = []
+
+    def add(self, sink: Sink) -> None:
+        """Tell `sink` of every request from now on; it must be fast and thread-safe."""
+        self._sinks.append(sink)
+
+    def begin(self, record: Record) -> None:
+        """Make `record` the one of the running context."""
+        request_id.set(record.request_id)
+        current_record.set(record)
+
+    def end(self, record: Record) -> None:
+        """The answer has been sent, or never will be."""
+        record.seconds = time.perf_counter() - record.started
+        for sink in self._sinks:
+            try:
+                sink(record)
+            except Exception:
+                # what is told of a request must never cost its answer
+                logger.exception("cannot record a request")
