@@ -14,6 +14,7 @@ from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.status_page import StatusPage
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def exit_on_failure(build: Callable[[], T]) -> T:
 
 def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -> PredictionServer:
     """The server without its model: routes can be registered and probes answered."""
-    return PredictionServer(
+    server = PredictionServer(
         server_name=server_type.value,
         executor_workers=_executor_workers(spec, settings, server_type),
         queue_depth=settings.queue_depth,
@@ -69,6 +70,9 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
     )
+    if settings.enable_ui:
+        server.show_status_page(StatusPage.of(spec, settings))
+    return server
 
 
 def _executor_workers(spec: ServeSpec, settings: Settings, server_type: ServerType) -> int:

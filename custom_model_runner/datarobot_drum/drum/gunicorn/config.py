@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.observability import recent_errors
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.server")
@@ -37,6 +38,9 @@ class ArbiterConfig:
         from datarobot_drum.drum import worker
 
         spec, settings = worker.from_environment(environ)
+        if settings.enable_ui:
+            # before the first worker is forked
+            recent_errors.share()
         return cls(spec, settings, ServerType(environ[SERVER_TYPE_VARIABLE]))
 
     @property
