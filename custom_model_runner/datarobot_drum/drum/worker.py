@@ -13,7 +13,9 @@ from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
+from datarobot_drum.drum.observability.metric_files import MetricFiles
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.worker_figures import WorkerFigures, make_metrics
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def exit_on_failure(build: Callable[[], T]) -> T:
 
 def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -> PredictionServer:
     """The server without its model: routes can be registered and probes answered."""
-    return PredictionServer(
+    server = PredictionServer(
         server_name=server_type.value,
         executor_workers=_executor_workers(spec, settings, server_type),
         queue_depth=settings.queue_depth,
@@ -69,6 +71,11 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
     )
+    if settings.metrics_enabled:
+        files = MetricFiles.from_environment()
+        metrics = make_metrics(server.server_name, server.prefix, files)
+        server.figures = WorkerFigures(server, metrics)
+    return server
 
 
 def _executor_workers(spec: ServeSpec, settings: Settings, server_type: ServerType) -> int:
@@ -123,6 +130,9 @@ def start(
         lambda: server.threads.stop(settings.graceful_timeout), desc="prediction threads"
     )
     lifecycle.defer_cleanup(server.terminate, desc="model")
+    if server.figures is not None:
+        lifecycle.defer_stop(server.figures.stop, order=1, desc="figures")
+        server.figures.start()
     server.threads.start(load)
 
 
