@@ -13,8 +13,10 @@ from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
+from datarobot_drum.drum.observability.metric_files import MetricFiles
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.status_page import StatusPage
+from datarobot_drum.drum.root_predictors.worker_figures import WorkerFigures, make_metrics
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 if TYPE_CHECKING:
@@ -72,6 +74,10 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
     )
     if settings.enable_ui:
         server.show_status_page(StatusPage.of(spec, settings))
+    if settings.metrics_enabled:
+        files = MetricFiles.from_environment()
+        metrics = make_metrics(server.server_name, server.prefix, files)
+        server.figures = WorkerFigures(server, metrics)
     return server
 
 
@@ -127,6 +133,9 @@ def start(
         lambda: server.threads.stop(settings.graceful_timeout), desc="prediction threads"
     )
     lifecycle.defer_cleanup(server.terminate, desc="model")
+    if server.figures is not None:
+        lifecycle.defer_stop(server.figures.stop, order=1, desc="figures")
+        server.figures.start()
     server.threads.start(load)
 
 

@@ -28,5 +28,8 @@ preload_app = False
 # two servers with one home folder would collide, and a home folder may not be writable
 control_socket_disable = True
 ssl_context = _config.ssl_context
+on_starting = _config.open_figures
+child_exit = _config.forget_worker
+on_exit = _config.close_figures
 post_worker_init = _config.start_worker
 worker_exit = _config.end_worker

@@ -35,7 +35,7 @@ from datarobot_drum.drum.root_predictors.predict_mixin import (
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.probes import Figures, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, STATUS_PAGE, Kind, Route
 from datarobot_drum.drum.root_predictors.status_page import StatusPageMixin
@@ -111,6 +111,7 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
         self.deployment: DeploymentConfig | None = None
         self.reports: Reports = NO_REPORTS
         self.recorder = Recorder()
+        self.figures: Figures | None = None
         self.timings = Timings()
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(executor_workers, queue_depth)

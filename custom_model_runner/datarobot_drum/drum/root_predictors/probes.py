@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.errors import DrumError, NotReady, StartupError
+from datarobot_drum.drum.errors import DrumError, NotFound, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.observability.masking import masked
+from datarobot_drum.drum.observability.metrics import CONTENT_TYPE
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
@@ -31,6 +32,19 @@ class State(Enum):
     FAILED = "failed"
 
 
+class Figures(Protocol):
+    """What a worker tells of itself to those who watch it."""
+
+    def start(self) -> None:
+        """Begin to look at it."""
+
+    def stop(self) -> None:
+        """Take a last look."""
+
+    def page(self) -> bytes:
+        """The text of `/metrics`; TimeoutError when it cannot be told now."""
+
+
 class ProbesMixin:
     """The operations of the probe and status routes; the host sets the attributes."""
 
@@ -43,6 +57,7 @@ class ProbesMixin:
     monitor: ResourceMonitor
     gate: ProductionBackpressure
     reports: Reports
+    figures: Figures | None
 
     def unavailable(self) -> DrumError | None:
         """Why model routes cannot be answered now, if so."""
@@ -100,6 +115,15 @@ class ProbesMixin:
                 }
             )
         )
+
+    def metrics(self, request: RequestAdapter) -> Reply:
+        """The figures of all workers for Prometheus."""
+        if self.figures is None:
+            raise NotFound("metrics are off; set DRUM_METRICS_ENABLED to true")
+        try:
+            return Reply(body=self.figures.page(), content_type=CONTENT_TYPE)
+        except TimeoutError as error:
+            raise Overloaded(f"the figures cannot be read now: {error}", 1) from error
 
     def stats(self, request: RequestAdapter) -> Reply:
         """Memory, timings since the last call (with `--show-perf`), and the queue."""

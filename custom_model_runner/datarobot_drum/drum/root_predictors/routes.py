@@ -136,6 +136,14 @@ ROUTES = (
         "What the status page shows besides metrics: model, state, the last errors.",
     ),
     Route(
+        "metrics",
+        GET,
+        ("/metrics",),
+        "metrics",
+        Kind.FIGURES,
+        "Figures of all workers in the text format of Prometheus; 404 when they are off.",
+    ),
+    Route(
         "forward_request",
         ("GET", "POST", "PUT"),
         ("/directAccess/{subpath}", "/nim/{subpath}"),
