@@ -46,6 +46,6 @@ export function draw(chart, points, format = number) {
   area.setAttribute("d", `${path}L${last} ${HEIGHT}L${first} ${HEIGHT}Z`);
   chart.setAttribute(
     "aria-label",
-    `last five minutes: now ${format(shown.at(-1).y)}, highest ${format(top)}`,
+    `now ${format(shown.at(-1).y)}, highest ${format(top)}`,
   );
 }

@@ -122,6 +122,14 @@ export class History {
     return this.differences.filter(({ at }) => at > from);
   }
 
+  /** Points of a chart, `x` from 0 to 1: the last minute, or as much as is known of the last five. */
+  points(figure) {
+    if (!this.differences.length) return [];
+    const now = this.latest.seconds;
+    const span = Math.max(MINUTE, now - this.differences[0].at);
+    return this.differences.map((one) => ({ x: 1 - (now - one.at) / span, y: figure(one) }));
+  }
+
   /** One difference: all since the server's start. */
   sinceStart() {
     return this.latest ? [difference(null, this.latest)] : [];

@@ -4,7 +4,7 @@ import { draw, makeChart } from "./charts.js";
 import {
   NONE, age, byId, bytes, clock, copy, duration, element, fill, number, percent, say,
 } from "./dom.js";
-import { KEPT, MINUTE, summary } from "./figures.js";
+import { MINUTE, summary } from "./figures.js";
 import { total } from "./prometheus.js";
 
 const STATES = {
@@ -18,12 +18,12 @@ const STATES = {
 const LIVE = 10;
 
 const TILES = [
-  ["rate", "Predictions per second"],
-  ["errors", "Failed predictions, last minute"],
-  ["latency", "Latency of predictions, last minute"],
-  ["queue", "Running and waiting"],
+  ["rate", "Predictions / s"],
+  ["errors", "Failed, last minute"],
+  ["latency", "Median latency"],
+  ["queue", "Running + waiting"],
   ["turned", "Turned away"],
-  ["memory", "Memory of all workers"],
+  ["memory", "Memory"],
 ];
 
 const tiles = {};
@@ -77,11 +77,7 @@ export function showTiles(history, facts) {
   const wanted = isPrediction(facts.predictionPaths);
   const { latest } = history;
   const gauge = (name, labels) => (latest ? total(latest.metrics, name, labels) : NaN);
-  const points = (figure) =>
-    history.last(KEPT).map((difference) => ({
-      x: 1 - (latest.seconds - difference.at) / KEPT,
-      y: figure(difference),
-    }));
+  const points = (figure) => history.points(figure);
   const each = (figure) => points((difference) => figure(summary([difference], wanted)));
   const live = summary(history.last(LIVE), wanted);
   const minute = summary(history.last(MINUTE), wanted);
@@ -93,7 +89,7 @@ export function showTiles(history, facts) {
     latest ? `${number(start.failed)} failed, ${number(start.refused)} refused since start` : "\u00a0",
     each((one) => (one.requests ? one.failed / one.requests : 0)), percent);
   put("latency", minute.requests ? duration(minute.p50) : NONE,
-    minute.requests ? `p95 ${duration(minute.p95)}, p99 ${duration(minute.p99)}` : "p95 –, p99 –",
+    `p95 ${duration(minute.p95)} · p99 ${duration(minute.p99)}`,
     each((one) => one.p95), duration);
   showQueue(gauge, points);
   showTurnedAway(history);
@@ -105,7 +101,7 @@ function showQueue(gauge, points) {
   const waiting = gauge("drum_executor_queue_depth");
   const [slots, places] = ["drum_executor_workers", "drum_executor_queue_limit"].map((name) => gauge(name));
   put("queue", Number.isFinite(busy) ? `${number(busy)} + ${number(waiting)}` : NONE,
-    Number.isFinite(slots) ? `of ${number(slots)} slots, ${number(places)} places in line` : "\u00a0",
+    Number.isFinite(slots) ? `of ${number(slots)} slots + ${number(places)} places in line` : "\u00a0",
     points(({ shot }) =>
       total(shot.metrics, "drum_executor_workers_busy") + total(shot.metrics, "drum_executor_queue_depth")));
 }
@@ -116,10 +112,7 @@ function showTurnedAway(history) {
   const minute = history.last(MINUTE);
   put("turned", start ? number((start.rejected || 0) + (start.timedOut || 0)) : NONE,
     start ? `${number(sum(minute, "rejected"))} rejected, ${number(sum(minute, "timedOut"))} timed out in the last minute` : "\u00a0",
-    history.last(KEPT).map((one) => ({
-      x: 1 - (history.latest.seconds - one.at) / KEPT,
-      y: (one.rejected || 0) + (one.timedOut || 0),
-    })));
+    history.points((one) => (one.rejected || 0) + (one.timedOut || 0)));
 }
 
 function showMemory(gauge, points) {
@@ -130,7 +123,7 @@ function showMemory(gauge, points) {
     : "no container limit";
   const type = Number.isFinite(pss) ? "pss" : "rss";
   put("memory", bytes(Number.isFinite(pss) ? pss : rss),
-    Number.isFinite(rss) ? `RSS ${bytes(rss)}, ${container}` : "\u00a0",
+    Number.isFinite(rss) ? `${type === "pss" ? "PSS · " : ""}RSS ${bytes(rss)} · ${container}` : "\u00a0",
     points(({ shot }) => total(shot.metrics, "drum_memory_bytes", { type })), bytes);
 }
 
