@@ -161,16 +161,19 @@ def price(run: Run, server_type: str, rate: Callable[[Sample], float], calm: boo
     return f"{middle:.2f} ({low:.2f} to {high:.2f}, {len(found)} pairs)"
 
 
-def price_line(run: Run, server_type: str) -> str:
-    """The price in words, by the clock and by CPU time, which others on the machine disturb less."""
-    calm = price(run, server_type, lambda s: s.rate, True)
-    busy = price(run, server_type, lambda s: s.rate, False)
-    cpu = price(run, server_type, lambda s: 1 / s.cpu_per_request, False)
-    return (
-        f"* **{server_type}, all on**: costs {cpu} of the requests that a second of CPU answers; of "
-        f"the requests a second {calm} in calm rounds, {busy} in all (median, quartiles; target: "
-        f"less than {TARGET})"
-    )
+def price_table(run: Run, types: Sequence[str]) -> str:
+    """The price by CPU time, which others on the machine disturb least, and by the clock."""
+    rows = [
+        [
+            each,
+            price(run, each, lambda s: 1 / s.cpu_per_request, False),
+            price(run, each, lambda s: s.rate, True),
+            price(run, each, lambda s: s.rate, False),
+        ]
+        for each in types
+    ]
+    head = ["all on costs", "requests a second of CPU", "requests a second, calm", "all rounds"]
+    return markdown(head, rows)
 
 
 def overhead_table(run: Run) -> str:
@@ -192,15 +195,13 @@ def overhead_text(run: Run) -> str:
     """Everything the document says about a run."""
     about = "\n".join(f"* {key}: {value}" for key, value in run.about.items())
     names = {each.server for each in run.samples}
-    prices = [
-        price_line(run, each)
-        for each in SERVER_TYPES
-        if {named(each, ALL), named(each, OFF)} <= names
-    ]
+    types = [each for each in SERVER_TYPES if named(each, ALL) in names]
     calm = sum(each.calm for each in run.samples)
     counts = f"* Calm samples: {calm} of {len(run.samples)}; errors: "
     counts += str(sum(each.errors for each in run.samples))
-    return "\n".join([about, counts, *prices]) + "\n\n" + overhead_table(run)
+    target = f"Shares of the requests that are lost: median and quartiles; the target is {TARGET}."
+    parts = [f"{about}\n{counts}", target, price_table(run, types), overhead_table(run)]
+    return "\n\n".join(parts)
 
 
 def parse_options() -> argparse.Namespace:
