@@ -258,6 +258,7 @@ plain +Inf
 PARSED = f"m.parse({json.dumps(EXPOSITION)})"
 HALF_OPEN = "{low: 2, high: Infinity, count: 1}"
 PIECES = f"[{{low: 0, high: 1, count: 10}}, {{low: 1, high: 2, count: 10}}, {HALF_OPEN}]"
+TWICE = "[{low: 0, high: 4, count: 2}, {low: 0, high: 4, count: 6}]"
 LABELLED = {"predictions": [{"yes": 0.25, "no": 0.75}]}
 EXTRA = {"extraModelOutput": {"columns": ["why"], "index": [0], "data": [["so"]]}}
 VALUES = {"predictionValues": [{"label": "yes", "value": 1}]}
@@ -281,6 +282,7 @@ SCRIPTS = [
     ("prometheus.js", f"m.quantile(0.5, {PIECES})", 1.05),
     ("prometheus.js", f"m.quantile(0.99, {PIECES})", 2),
     ("prometheus.js", "String(m.quantile(0.5, []))", "NaN"),
+    ("prometheus.js", f"[0.25, 0.5, 0.75, 1].map((q) => m.quantile(q, {TWICE}))", [1, 2, 3, 4]),
     ("dom.js", "[0, 59, 61, 3600, 90061].map(m.age)", "0 s,59 s,1 min 1 s,1 h,1 d 1 h".split(",")),
     (
         "dom.js",

@@ -43,12 +43,24 @@ export function total(metrics, name, labels = {}) {
 /** Growth of a counter; one that has become less was started anew, from zero. */
 export const increase = (before, now) => (now >= before ? now - before : now);
 
+/** Pieces of the same bounds as one, the lowest first. */
+function merged(pieces) {
+  const found = new Map();
+  for (const { low, high, count } of pieces) {
+    const key = `${low} ${high}`;
+    found.set(key, { low, high, count: count + (found.get(key)?.count ?? 0) });
+  }
+  return [...found.values()]
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => a.high - b.high || a.low - b.low);
+}
+
 /**
  * The quantile of pieces `{low, high, count}`, as Prometheus computes it: evenly spread within a
  * piece, and the lower bound where a piece has no upper one.
  */
 export function quantile(share, pieces) {
-  const sorted = pieces.filter((piece) => piece.count > 0).sort((a, b) => a.high - b.high);
+  const sorted = merged(pieces);
   const all = sorted.reduce((sum, piece) => sum + piece.count, 0);
   if (!all) return NaN;
   let rank = share * all;
