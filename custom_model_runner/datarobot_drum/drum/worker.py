@@ -68,6 +68,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
+        max_async=settings.max_concurrent_requests if server_type is ServerType.FASTAPI else 0,
     )
 
 

@@ -27,6 +27,11 @@ class ProductionBackpressure:
         self._rejected = 0
         self._timed_out = 0
 
+    def allow(self, running: int) -> None:
+        """Change how many calls may run at once; who is in line stays there."""
+        with self._lock:
+            self.max_running = running
+
     def admit(self) -> None:
         """Join the line; Overloaded when it is full and nothing is free."""
         with self._lock:

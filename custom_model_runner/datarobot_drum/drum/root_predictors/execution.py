@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import threading
@@ -12,7 +13,14 @@ from contextvars import Context, copy_context
 from enum import Enum
 
 from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
-from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
+from datarobot_drum.drum.hooks.loops import (
+    adopt_thread_loop,
+    close_thread_loop,
+    share_thread_loop,
+    thread_loop,
+    use_awaiter,
+)
+from datarobot_drum.drum.hooks.model_loop import ModelLoop
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import (
     RETRY_AFTER_WAITING,
@@ -20,11 +28,15 @@ from datarobot_drum.drum.root_predictors.admission import (
 )
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.streams import StreamBuffer
+from datarobot_drum.drum.root_predictors.turns import Turn, Turns
 
 logger = logging.getLogger("drum.execution")
 
 #: No limit, as a number that timers accept.
 FOREVER = 10**9
+
+#: Seconds that async hooks have to end once the worker has given up waiting for them.
+CANCELLING_SECONDS = 5.0
 
 
 class Stage(Enum):
@@ -61,6 +73,8 @@ class Job:
         self._submitted = time.monotonic()
         self._stage = Stage.WAITING
         self.reply: Reply | None = None
+        #: set before `run` where hooks are awaited, so that they can be cancelled
+        self.turn: Turn | None = None
 
     def patience(self) -> float:
         """Seconds until `overdue` is worth asking for the first time."""
@@ -71,7 +85,7 @@ class Job:
 
         Raises Overloaded when the job has waited too long in line, and DeadlineExceeded when it
         runs too long. It never starts after the first; after the second its thread, and so its
-        slot, stays taken until the model returns.
+        slot, stays taken until the model returns, which an async hook does at once.
         """
         waited = time.monotonic() - self._submitted
         with self._lock:
@@ -90,6 +104,7 @@ class Job:
                 f"the request waited {waited:.0f} s for its turn; try again later",
                 RETRY_AFTER_WAITING,
             )
+        self._cancel()
         raise DeadlineExceeded(
             f"the model did not answer within {self._limits.deadline:g} s "
             "(DRUM_CLIENT_REQUEST_TIMEOUT)"
@@ -98,11 +113,17 @@ class Job:
     def abandon(self) -> None:
         """Nobody waits any more: a job in line never starts, a running one is ignored."""
         with self._lock:
-            was_waiting = self._stage is Stage.WAITING
-            if self._stage is not Stage.DONE:
+            before = self._stage
+            if before is not Stage.DONE:
                 self._stage = Stage.ABANDONED
-        if was_waiting:
+        if before is Stage.WAITING:
             self._leave(timed_out=False)
+        elif before is Stage.RUNNING:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self.turn is not None:
+            self.turn.cancel()
 
     @property
     def is_waiting(self) -> bool:
@@ -132,7 +153,7 @@ class Job:
         buffer: StreamBuffer | None = None
         if reply.stream is not None:
             source = reply.stream
-            buffer = StreamBuffer(self._limits.deadline, reply.interrupt)
+            buffer = self._buffer(reply.interrupt)
             reply = reply.streaming(buffer)
         with self._lock:
             abandoned = self._stage is Stage.ABANDONED
@@ -146,6 +167,12 @@ class Job:
         self._on_done()
         if buffer is not None:
             buffer.pump(source)
+
+    def _buffer(self, interrupt: Callable[[], None] | None) -> StreamBuffer:
+        turn = self.turn
+        if turn is None:
+            return StreamBuffer(self._limits.deadline, interrupt)
+        return StreamBuffer(self._limits.deadline, interrupt or turn.cancel, turn.reading)
 
     def _call_in_context(self) -> Reply:
         token = is_abandoned.set(lambda: self._stage is Stage.ABANDONED)
@@ -169,9 +196,12 @@ class PredictionThreads:
 
     The first thread runs `prepare` (loading the model) before anything else, so that frameworks
     bound to one thread are loaded and used by the same one; jobs wait until that is done.
+
+    With `async_count`, `prepare` may call `await_hooks`: then so many threads take jobs, and
+    all but `count` of them wait for a coroutine on the model loop, or for their turn.
     """
 
-    def __init__(self, count: int, gate: ProductionBackpressure) -> None:
+    def __init__(self, count: int, gate: ProductionBackpressure, async_count: int = 0) -> None:
         self._gate = gate
         # the queue of C code: a condition variable costs a third of a small prediction
         # (looked up here, so that gevent's replacement is found where that has patched it)
@@ -180,6 +210,10 @@ class PredictionThreads:
         self._loaded = threading.Event()
         self._stopping = False
         self._count = count
+        self._async_count = async_count
+        self._model_loop = ModelLoop() if async_count else None
+        self._sync_loop: asyncio.AbstractEventLoop | None = None
+        self._run: Callable[[Job], None] = Job.run
         self._threads: list[threading.Thread] = []
 
     def start(self, prepare: Callable[[], None]) -> None:
@@ -198,6 +232,20 @@ class PredictionThreads:
         wanted = min(self._count, self._gate.busy) if self._threads else 0
         while len(self._threads) < wanted:
             self._add(self._work)
+
+    def await_hooks(self) -> None:
+        """Called by `prepare`: let as many jobs run as hooks may be awaited at once, if any."""
+        if self._model_loop is None:
+            return
+        turns, loop = Turns(self._count), self._model_loop
+        self._run = lambda job: _run_in_turn(job, Turn(turns, loop))
+        if turns.count == 1:
+            # what sync hooks make on `asyncio.get_event_loop()` is theirs on every thread
+            self._sync_loop = share_thread_loop()
+        self._gate.allow(self._async_count)
+        with self._tidying:
+            self._count = self._async_count
+            self._grow()
 
     def submit(self, job: Job) -> None:
         """Put `job` in line; Overloaded when the line is full."""
@@ -230,23 +278,42 @@ class PredictionThreads:
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(end - time.monotonic(), 0))
+        if self._model_loop is not None:
+            self._model_loop.close(CANCELLING_SECONDS)
+        if self._sync_loop is not None and not self._sync_loop.is_running():
+            self._sync_loop.close()
 
     def _prepare_and_work(self, prepare: Callable[[], None]) -> None:
         thread_loop()
+        use_awaiter(self._model_loop)
         prepare()
         self._loaded.set()
         self._take_jobs()
 
     def _work(self) -> None:
         self._loaded.wait()
-        thread_loop()
+        use_awaiter(self._model_loop)
+        thread_loop() if self._sync_loop is None else adopt_thread_loop(self._sync_loop)
         self._take_jobs()
 
     def _take_jobs(self) -> None:
+        run = self._run
         while (job := self._jobs.get()) is not None and not self._stopping:
             try:
-                job.run()
+                run(job)
             except Exception:
                 # a bug of this program; the thread must live on for the next request
                 logger.exception("a prediction job failed outside the model")
         close_thread_loop()
+
+
+def _run_in_turn(job: Job, turn: Turn) -> None:
+    job.turn = turn
+    use_awaiter(turn)
+    # until then the job is in line: it may time out, or be abandoned
+    turn.take()
+    try:
+        job.run()
+    finally:
+        turn.give()
+        use_awaiter(None)

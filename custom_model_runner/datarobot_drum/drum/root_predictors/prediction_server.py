@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +22,7 @@ from datarobot_drum.drum.errors import (
     user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
-from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.context import is_abandoned, request_id
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.record import Recorder, current_record
 from datarobot_drum.drum.observability.stats import Timings
@@ -99,6 +100,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        max_async: int = 0,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
@@ -113,7 +115,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.timings = Timings()
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(executor_workers, queue_depth)
-        self.threads = PredictionThreads(executor_workers, self.gate)
+        self.threads = PredictionThreads(executor_workers, self.gate, max_async)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
         self._closers: list[Callable[[], None]] = []
@@ -124,6 +126,8 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         """Run `build` and become ready; an error makes the state failed and is kept."""
         try:
             self.model, self.deployment = build()
+            if self.model.is_async:
+                self.threads.await_hooks()
         except BaseException as error:
             # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
@@ -237,7 +241,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             if route.kind is not Kind.MODEL:
                 raise
             # SystemExit, CancelledError: model code must not end the server or its thread
-            reply = self.error_reply(_hook_error(error))
+            reply = self._broken_off(error)
         finally:
             request.close()
         if route.kind is Kind.MODEL:
@@ -251,6 +255,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
                 request_id.get(),
             )
         return reply
+
+    def _broken_off(self, error: BaseException) -> Reply:
+        if isinstance(error, CancelledError) and is_abandoned.get()():
+            logger.info("a hook was cancelled: nobody waits for its answer any more")
+            return Reply(DeadlineExceeded.status)
+        return self.error_reply(_hook_error(error))
 
     def _check_state(self, route: Route) -> None:
         if route.name in PROBES:

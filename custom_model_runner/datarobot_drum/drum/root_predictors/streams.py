@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from datarobot_drum.drum.observability.masking import masked
@@ -53,12 +54,19 @@ class StreamBuffer:
     """Pieces on their way from the prediction thread to the client; both sides may give up.
 
     `patience` is how many seconds either side waits for the other. `interrupt` ends the wait for
-    the source's next piece; without it a source ends after the piece it is at.
+    the source's next piece; without it a source ends after the piece it is at. `reading` is
+    entered while the source waits for the reader.
     """
 
-    def __init__(self, patience: float, interrupt: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        patience: float,
+        interrupt: Callable[[], None] | None = None,
+        reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._patience = patience
         self._interrupt = interrupt
+        self._reading = reading
         self._pieces: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -69,7 +77,7 @@ class StreamBuffer:
     def pump(self, source: Iterator[bytes]) -> None:
         """Move all pieces of `source`, until it ends or the reader is gone; then close it."""
         try:
-            while self._has_room():
+            while self._is_free() or self._has_room():
                 piece = next(source, None)
                 if piece is None:
                     break
@@ -80,8 +88,13 @@ class StreamBuffer:
                 close()
             self._end()
 
+    def _is_free(self) -> bool:
+        # the usual case, without a lock: only `pump` adds pieces, and a late look at `_closed`
+        # costs one piece that nobody reads
+        return not self._closed and len(self._pieces) < BUFFERED_PIECES
+
     def _has_room(self) -> bool:
-        with self._changed:
+        with self._reading(), self._changed:
             self._changed.wait_for(
                 lambda: self._closed or len(self._pieces) < BUFFERED_PIECES, self._patience
             )
