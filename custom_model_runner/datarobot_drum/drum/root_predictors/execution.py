@@ -113,12 +113,12 @@ class Job:
     def abandon(self) -> None:
         """Nobody waits any more: a job in line never starts, a running one is ignored."""
         with self._lock:
-            before = self._stage
-            if before is not Stage.DONE:
+            stage = self._stage
+            if stage is not Stage.DONE:
                 self._stage = Stage.ABANDONED
-        if before is Stage.WAITING:
+        if stage is Stage.WAITING:
             self._leave(timed_out=False)
-        elif before is Stage.RUNNING:
+        elif stage is Stage.RUNNING:
             self._cancel()
 
     def _cancel(self) -> None:
@@ -153,7 +153,7 @@ class Job:
         buffer: StreamBuffer | None = None
         if reply.stream is not None:
             source = reply.stream
-            buffer = self._buffer(reply.interrupt)
+            buffer = self._new_buffer(reply.interrupt)
             reply = reply.streaming(buffer)
         with self._lock:
             abandoned = self._stage is Stage.ABANDONED
@@ -168,7 +168,7 @@ class Job:
         if buffer is not None:
             buffer.pump(source)
 
-    def _buffer(self, interrupt: Callable[[], None] | None) -> StreamBuffer:
+    def _new_buffer(self, interrupt: Callable[[], None] | None) -> StreamBuffer:
         turn = self.turn
         if turn is None:
             return StreamBuffer(self._limits.deadline, interrupt)
