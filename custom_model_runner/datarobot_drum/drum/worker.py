@@ -68,6 +68,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
+        max_bytes_held=settings.max_body_bytes_held,
     )
 
 
@@ -94,11 +95,13 @@ def start(
     settings: Settings,
     lifecycle: WorkerLifecycle,
     give_up: Callable[[int], None],
+    replace: Callable[[str], object] | None = None,
 ) -> None:
     """Load the model on the first prediction thread and register what must be cleaned up.
 
     When loading fails and no error server was asked for, `give_up` gets the exit code; it is
-    called on that thread and must end the process.
+    called on that thread and must end the process. When the model does not return any more,
+    `replace` gets the reason and has the worker replaced.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
@@ -119,11 +122,15 @@ def start(
     lifecycle.start()
     if server.failure is not None:
         return
+    lifecycle.defer_stop(server.stuck.stop, desc="watch of stuck slots")
     lifecycle.defer_stop(
-        lambda: server.threads.stop(settings.graceful_timeout), desc="prediction threads"
+        # a model that does not return is not waited for
+        lambda: server.threads.stop(0 if server.is_stuck else settings.graceful_timeout),
+        desc="prediction threads",
     )
     lifecycle.defer_cleanup(server.terminate, desc="model")
     server.threads.start(load)
+    server.stuck.start(replace)
 
 
 def _build_model(

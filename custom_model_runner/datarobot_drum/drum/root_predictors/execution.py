@@ -11,20 +11,18 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from enum import Enum
 
-from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.errors import Overloaded
 from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import (
     RETRY_AFTER_WAITING,
     ProductionBackpressure,
 )
+from datarobot_drum.drum.root_predictors.deadlines import FOREVER, Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.streams import StreamBuffer
 
 logger = logging.getLogger("drum.execution")
-
-#: No limit, as a number that timers accept.
-FOREVER = 10**9
 
 
 class Stage(Enum):
@@ -41,6 +39,7 @@ class Job:
 
     The front waits for `reply`, woken by `on_done`, and asks `overdue` when its timer rings.
     `discard` is called instead of `call` when the job leaves the line without having run.
+    Its deadline is that of the request which the making context serves, else one of its own.
     """
 
     def __init__(
@@ -59,12 +58,15 @@ class Job:
         self._lock = threading.Lock()
         self._context: Context = copy_context()
         self._submitted = time.monotonic()
+        self._deadline = current_deadline.get() or Deadline(limits.deadline)
         self._stage = Stage.WAITING
+        self._buffer: StreamBuffer | None = None
         self.reply: Reply | None = None
 
     def patience(self) -> float:
         """Seconds until `overdue` is worth asking for the first time."""
-        return min(self._limits.queue_timeout, self._limits.deadline)
+        left = self._deadline.end - time.monotonic()
+        return max(min(self._limits.queue_timeout, left), 0)
 
     def overdue(self) -> float:
         """Seconds that the front may still wait, now that its timer rang.
@@ -73,11 +75,12 @@ class Job:
         runs too long. It never starts after the first; after the second its thread, and so its
         slot, stays taken until the model returns.
         """
-        waited = time.monotonic() - self._submitted
+        now = time.monotonic()
+        waited = now - self._submitted
         with self._lock:
             if self._stage is Stage.DONE:
                 return 0.0
-            left = self._limits.deadline - waited
+            left = self._deadline.end - now
             if self._stage is Stage.WAITING:
                 left = min(left, self._limits.queue_timeout - waited)
             if left > 0:
@@ -90,19 +93,33 @@ class Job:
                 f"the request waited {waited:.0f} s for its turn; try again later",
                 RETRY_AFTER_WAITING,
             )
-        raise DeadlineExceeded(
-            f"the model did not answer within {self._limits.deadline:g} s "
-            "(DRUM_CLIENT_REQUEST_TIMEOUT)"
-        )
+        self._gate.exceed()
+        raise self._deadline.error("the model did not answer")
 
     def abandon(self) -> None:
         """Nobody waits any more: a job in line never starts, a running one is ignored."""
         with self._lock:
-            was_waiting = self._stage is Stage.WAITING
-            if self._stage is not Stage.DONE:
+            stage = self._stage
+            if stage is not Stage.DONE:
                 self._stage = Stage.ABANDONED
-        if was_waiting:
+        if stage in (Stage.WAITING, Stage.RUNNING):
+            self._gate.abandon()
+        if stage is Stage.WAITING:
             self._leave(timed_out=False)
+
+    def dismiss(self, reply: Reply) -> None:
+        """Answer a job in line with `reply`, without running it."""
+        with self._lock:
+            if self._stage is not Stage.WAITING:
+                return
+            self._stage = Stage.DONE
+        self.reply = reply
+        self._on_done()
+        self._leave(timed_out=False)
+
+    def due(self) -> float:
+        """When it should have ended: at its deadline, or when its stream's next piece was due."""
+        return self._deadline.end if self._buffer is None else self._buffer.due
 
     @property
     def is_waiting(self) -> bool:
@@ -110,7 +127,7 @@ class Job:
         return self._stage is Stage.WAITING
 
     def _leave(self, *, timed_out: bool) -> None:
-        self._gate.leave(timed_out=timed_out)
+        self._gate.leave(self, timed_out=timed_out)
         self._discard()
         # the line may hold this job for long, but must not hold its request
         del self._call, self._discard, self._on_done
@@ -121,11 +138,11 @@ class Job:
             if self._stage is not Stage.WAITING:
                 return
             self._stage = Stage.RUNNING
-        self._gate.start()
+        self._gate.start(self)
         try:
             self._context.run(self._run)
         finally:
-            self._gate.finish()
+            self._gate.finish(self)
 
     def _run(self) -> None:
         reply = self._call_in_context()
@@ -134,6 +151,7 @@ class Job:
             source = reply.stream
             buffer = StreamBuffer(self._limits.deadline, reply.interrupt)
             reply = reply.streaming(buffer)
+            self._buffer = buffer
         with self._lock:
             abandoned = self._stage is Stage.ABANDONED
             self._stage = Stage.DONE
@@ -201,7 +219,7 @@ class PredictionThreads:
 
     def submit(self, job: Job) -> None:
         """Put `job` in line; Overloaded when the line is full."""
-        self._gate.admit()
+        self._gate.admit(job)
         # a job that came while the line is tidied would pass those that were there before it
         with self._tidying:
             if self._jobs.qsize() > self._gate.max_running + self._gate.max_waiting:
@@ -211,13 +229,28 @@ class PredictionThreads:
 
     def _forget_abandoned(self) -> None:
         # while the model is stuck no thread takes them out of the line
+        for job in self._taken_out():
+            if job is None or job.is_waiting:
+                self._jobs.put(job)
+
+    def _taken_out(self) -> list[Job | None]:
         jobs: list[Job | None] = []
         with suppress(queue.Empty):
             for _ in range(self._jobs.qsize()):
                 jobs.append(self._jobs.get_nowait())
+        return jobs
+
+    def dismiss(self, reply: Reply) -> None:
+        """Answer all jobs in line with `reply`, without running them."""
+        with self._tidying:
+            jobs = self._taken_out()
+            for job in jobs:
+                if job is None:
+                    # it ends a thread
+                    self._jobs.put(job)
         for job in jobs:
-            if job is None or job.is_waiting:
-                self._jobs.put(job)
+            if job is not None:
+                job.dismiss(reply)
 
     def stop(self, timeout: float) -> None:
         """Take no further job and wait for the running ones, not for a load that goes on."""

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from datarobot_drum.drum.errors import (
@@ -29,15 +30,18 @@ from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.clients import WATCH_AFTER, Client, ClientLeft
+from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
 from datarobot_drum.drum.root_predictors.predict_mixin import (
     BrokenJson,
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.probes import LOADED, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
 if TYPE_CHECKING:
@@ -99,6 +103,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        max_bytes_held: int = 0,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
@@ -112,10 +117,13 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.recorder = Recorder()
         self.timings = Timings()
         self.monitor = ResourceMonitor()
-        self.gate = ProductionBackpressure(executor_workers, queue_depth)
+        self.gate = ProductionBackpressure(
+            executor_workers, queue_depth, max_bytes=max_bytes_held, max_age=queue_timeout
+        )
         self.threads = PredictionThreads(executor_workers, self.gate)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self.stuck = StuckWatch(self.gate, request_timeout, self._be_stuck)
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
         self._when_loaded: list[Callable[[], None]] = []
@@ -161,8 +169,19 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         while self._closers:
             self._closers.pop()()
         self.reports.stop()
-        if self.state in (State.READY, State.DRAINING):
+        if self.state in LOADED:
             self.model.terminate()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Does the model not return any more?"""
+        return self.state is State.STUCK
+
+    def _be_stuck(self) -> None:
+        self.state = State.STUCK
+        error = self.unavailable()
+        if error is not None:
+            self.threads.dismiss(self.error_reply(error))
 
     def _become(self, state: State) -> None:
         with self._loaded:
@@ -309,41 +328,71 @@ class PredictionServer(PredictMixin, UpstreamMixin):
     def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
 
-        Raises Overloaded when the line is full, and StartupError when there is no model: then
-        there may be no prediction thread either.
+        Raises Overloaded when the line is full, the error of a body that could not be taken, and
+        StartupError when there is no model: then there may be no prediction thread either.
         """
-        if self.failure is not None:
-            request.close()
-            raise type(self.failure)(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )
         try:
+            self._check_model()
+            request.body.check()
             self.threads.submit(job)
-        except Overloaded:
+        except DrumError:
             request.close()
             raise
         return job
 
-    def call(self, route: Route, request: RequestAdapter) -> Reply:
-        """Answer one request from a front with threads, which may block."""
+    def _check_model(self) -> None:
+        if self.failure is not None or self.is_stuck:
+            error = self.unavailable()
+            if error is not None:
+                raise error
+
+    def check_line(self, route: Route) -> None:
+        """Raise what `submit` would raise now; for requests whose body is still to come."""
         if route.kind is Kind.MODEL:
-            return self._call_model(route, request)
+            self._check_model()
+            self.gate.check()
+
+    def new_deadline(self) -> Deadline:
+        """The deadline of a request that begins now, for it and all that it calls."""
+        deadline = Deadline(self.limits.deadline)
+        current_deadline.set(deadline)
+        return deadline
+
+    def call(self, route: Route, request: RequestAdapter, client: Client | None = None) -> Reply:
+        """Answer one request from a front with threads, which may block.
+
+        Raises ClientLeft when `client` is there to tell that.
+        """
+        if route.kind is Kind.MODEL:
+            return self._call_model(route, request, client)
         if route.kind is Kind.STATUS:
             self.wait_until_loaded(self.limits.queue_timeout)
         return self.handle(route, request)
 
-    def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
+    def _call_model(self, route: Route, request: RequestAdapter, client: Client | None) -> Reply:
         done = threading.Event()
         try:
             job = self.submit(route, request, done.set)
-            left = job.patience()
-            while not done.wait(left):
-                left = job.overdue()
+            if not done.wait(min(job.patience(), WATCH_AFTER)):
+                _wait_long(job, done, client)
         except DrumError as error:
             return self.error_reply(error)
-        assert job.reply is not None  # noqa: S101  # set before `done`
+        if job.reply is None:
+            raise ClientLeft
         return job.reply
+
+
+def _wait_long(job: Job, done: threading.Event, client: Client | None) -> None:
+    def leave() -> None:
+        job.abandon()
+        done.set()
+
+    with nullcontext() if client is None else client.watch(leave):
+        while not done.wait(job.overdue()):
+            pass
 
 
 def _log_level(error: DrumError) -> int:

@@ -140,6 +140,11 @@ class StreamBuffer:
         """Seconds to wait for the next piece."""
         return self._patience
 
+    @property
+    def due(self) -> float:
+        """When the next piece, or the end, should be there, on the monotonic clock."""
+        return self._last + self._patience
+
     def close(self) -> None:
         """The reader is gone: the model's iterator is closed after its current piece."""
         with self._changed:
