@@ -148,7 +148,7 @@ def test_gate_is_stuck_when_all_slots_are_past_their_time() -> None:
     assert gate.stuck_since() is None
 
 
-def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: list[int]) -> None:
+def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: list[float]) -> None:
     choices = random.Random(seed)
     for _ in range(rounds):
         try:
@@ -166,7 +166,7 @@ def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: lis
 
 def test_gate_keeps_its_limits_and_leaks_nothing_under_many_threads() -> None:
     gate = ProductionBackpressure(3, 4)
-    seen: list[int] = []
+    seen: list[float] = []
     threads = [
         threading.Thread(target=pass_through, args=(gate, 200, seed, seen)) for seed in range(24)
     ]

@@ -15,9 +15,8 @@ import pytest
 from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
-from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
+from datarobot_drum.drum.root_predictors.deadlines import FOREVER, Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.execution import (
-    FOREVER,
     Job,
     Limits,
     PredictionThreads,
