@@ -181,7 +181,8 @@ async def _send_stream(buffer: StreamBuffer, receive: Receive, send: Send) -> No
             data, over = buffer.take()
             if data:
                 await send(_piece(data, more=True))
-        await send(_piece(b"", more=False))
+        if not watcher.done():
+            await send(_piece(b"", more=False))
     finally:
         buffer.close()
         watcher.cancel()
