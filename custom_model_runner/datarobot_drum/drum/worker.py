@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from datarobot_drum.drum import forks
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ServeSpec, Settings
@@ -30,6 +32,68 @@ BOOT_FAILURE = 3
 #: Seconds that a busy thread keeps the interpreter while another one wants it. The default (5 ms)
 #: delays every answer that a prediction thread hands to its front.
 SWITCH_INTERVAL = 0.0005
+
+
+#: Seconds that answers need to reach their clients once their requests are at an end.
+LAST_WORDS = 1.0
+
+#: Seconds that stopping and cleaning up may take after the time of the requests.
+CLEANUP_TIME = 10.0
+
+#: Seconds at most that the requests of a worker have whose slots are all stuck.
+REPLACED_TIME = 5.0
+
+#: Seconds that a model has to end its processes (TERM, 10 s, KILL, 5 s).
+MODEL_TIMEOUT = 16.0
+
+
+class ServerCtx(WorkerLifecycle):
+    """The lifecycle of a worker that serves a model; contexts of the fronts are kinds of it.
+
+    `drain`, then `expire` when the time of the requests is over, then `stop` and `cleanup`.
+    """
+
+    def __init__(self, server: PredictionServer, spec: ServeSpec, settings: Settings) -> None:
+        super().__init__()
+        self.server = server
+        self.spec = spec
+        self.settings = settings
+        self._grace = float(settings.graceful_timeout)
+        self._requests_end: float | None = None
+
+    def drain(self, delay: float = 0) -> None:
+        """Let `/readyz` answer 503; requests are answered for `delay` and the graceful timeout.
+
+        The end of all steps follows from the first call.
+        """
+        super().drain()
+        self.server.drain()
+        if self._requests_end is None:
+            self._set_end(delay + self._grace)
+
+    def expire(self) -> None:
+        """End what is still waiting or running; streams end with an event that says so."""
+        self.server.expire()
+
+    def hurry(self) -> None:
+        """Give running requests no more time."""
+        self.drain()
+        self._set_end(0)
+
+    def replace(self, reason: str) -> None:
+        """As in every lifecycle; hooks that are stuck do not hold the end up."""
+        self._grace = min(self._grace, REPLACED_TIME)
+        super().replace(reason)
+
+    def _set_end(self, seconds: float) -> None:
+        self._requests_end = time.monotonic() + seconds
+        self.end_by(self._requests_end + CLEANUP_TIME)
+
+    def requests_left(self) -> float:
+        """Seconds that running requests still have."""
+        if self._requests_end is None:
+            return LAST_WORDS
+        return max(self._requests_end - time.monotonic(), LAST_WORDS)
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[ServeSpec, Settings]:
@@ -88,24 +152,19 @@ def load_extension(server: PredictionServer, spec: ServeSpec, load: Callable[[],
         server.fail(error)
 
 
-def start(
-    server: PredictionServer,
-    spec: ServeSpec,
-    settings: Settings,
-    lifecycle: WorkerLifecycle,
-    give_up: Callable[[int], None],
-) -> None:
+def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     """Load the model on the first prediction thread and register what must be cleaned up.
 
     When loading fails and no error server was asked for, `give_up` gets the exit code; it is
     called on that thread and must end the process.
     """
+    server, spec = ctx.server, ctx.spec
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
     _show_prints_at_once()
 
     def load() -> None:
-        server.load(lambda: _build_model(server, spec, settings))
+        server.load(lambda: _build_model(server, spec, ctx.settings))
         if server.failure is None:
             server.model.when_failed(fail)
         elif not spec.with_error_server:
@@ -116,14 +175,29 @@ def start(
         if not spec.with_error_server:
             give_up(BOOT_FAILURE)
 
-    lifecycle.start()
+    ctx.start()
+    ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
+    ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
         return
-    lifecycle.defer_stop(
-        lambda: server.threads.stop(settings.graceful_timeout), desc="prediction threads"
+    ctx.defer_stop(
+        lambda: server.threads.stop(ctx.requests_left()),
+        desc="prediction threads",
+        timeout=ctx.settings.graceful_timeout + LAST_WORDS,
     )
-    lifecycle.defer_cleanup(server.terminate, desc="model")
+    ctx.defer_cleanup(
+        server.terminate, order=CleanupOrder.MODEL, desc="model", timeout=MODEL_TIMEOUT
+    )
     server.threads.start(load)
+
+
+def _flush_prints() -> None:
+    with suppress(OSError, ValueError):  # the reader may be gone, or a hook has closed it
+        sys.stdout.flush()
+
+
+def _say_goodbye() -> None:
+    logger.info("<<< Finish drum in the server mode")
 
 
 def _build_model(

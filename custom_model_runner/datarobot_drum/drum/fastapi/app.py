@@ -91,7 +91,8 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
     async def lifespan(app: Any) -> AsyncIterator[None]:
         ctx.begin(give_up)
         yield
-        ctx.server.drain()
+        ctx.drain()
+        ctx.expire()
         await ctx.forwarder.close()
         # waits for the last hook to return, which must not stop the event loop
         await asyncio.to_thread(ctx.stop)

@@ -10,7 +10,6 @@ from starlette.types import Receive, Scope, Send
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.fastapi.forwarding import Forwarder
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.replies import Reply
@@ -47,19 +46,17 @@ class Alarm:
         self._future = self._loop.create_future()
 
 
-class FastAPIWorkerCtx(WorkerLifecycle):
+class FastAPIWorkerCtx(worker.ServerCtx):
     """The lifecycle of a worker whose front is an event loop; model code never runs on it."""
 
     def __init__(self, server: PredictionServer, spec: ServeSpec, settings: Settings) -> None:
-        super().__init__()
-        self.server = server
-        self.spec = spec
-        self.settings = settings
+        super().__init__(server, spec, settings)
         self.forwarder = Forwarder(server)
 
     def begin(self, give_up: Callable[[int], None]) -> None:
         """Start loading the model on the prediction thread; returns at once."""
-        worker.start(self.server, self.spec, self.settings, self, give_up)
+        self._loop = asyncio.get_running_loop()
+        worker.start(self, give_up)
 
     async def call(self, route: Route, request: RequestAdapter) -> Reply:
         """Answer one request without blocking the event loop."""

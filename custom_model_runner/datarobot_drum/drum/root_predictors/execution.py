@@ -11,7 +11,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from enum import Enum
 
-from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.errors import DeadlineExceeded, NotReady, Overloaded
 from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import (
@@ -60,6 +60,8 @@ class Job:
         self._context: Context = copy_context()
         self._submitted = time.monotonic()
         self._stage = Stage.WAITING
+        self._buffer: StreamBuffer | None = None
+        self._expired: str | None = None
         self.reply: Reply | None = None
 
     def patience(self) -> float:
@@ -73,6 +75,8 @@ class Job:
         runs too long. It never starts after the first; after the second its thread, and so its
         slot, stays taken until the model returns.
         """
+        if self._expired is not None:
+            raise NotReady(self._expired)
         waited = time.monotonic() - self._submitted
         with self._lock:
             if self._stage is Stage.DONE:
@@ -103,6 +107,21 @@ class Job:
                 self._stage = Stage.ABANDONED
         if was_waiting:
             self._leave(timed_out=False)
+
+    def expire(self, message: str) -> None:
+        """End it now: the front answers 503 with `message`, a stream ends with an error event."""
+        with self._lock:
+            buffer, is_over = self._buffer, self._stage in (Stage.DONE, Stage.ABANDONED)
+            was_waiting = self._stage is Stage.WAITING
+            if not is_over:
+                self._stage, self._expired = Stage.ABANDONED, message
+                wake = self._on_done
+        if buffer is not None:
+            buffer.cut(message)
+        elif not is_over:
+            wake()
+        if was_waiting:
+            self._leave(timed_out=True)
 
     @property
     def is_waiting(self) -> bool:
@@ -137,6 +156,7 @@ class Job:
         with self._lock:
             abandoned = self._stage is Stage.ABANDONED
             self._stage = Stage.DONE
+            self._buffer = buffer
         if abandoned:
             if buffer is not None:
                 buffer.close()
@@ -176,6 +196,8 @@ class PredictionThreads:
         # the queue of C code: a condition variable costs a third of a small prediction
         # (looked up here, so that gevent's replacement is found where that has patched it)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        #: every job from its submission to its end; each change is one step of the interpreter
+        self._open: set[Job] = set()
         self._tidying = threading.Lock()
         self._loaded = threading.Event()
         self._stopping = False
@@ -206,6 +228,7 @@ class PredictionThreads:
         with self._tidying:
             if self._jobs.qsize() > self._gate.max_running + self._gate.max_waiting:
                 self._forget_abandoned()
+            self._open.add(job)
             self._jobs.put(job)
             self._grow()
 
@@ -218,6 +241,13 @@ class PredictionThreads:
         for job in jobs:
             if job is None or job.is_waiting:
                 self._jobs.put(job)
+            else:
+                self._open.discard(job)
+
+    def expire(self, message: str) -> None:
+        """End every job now; see `Job.expire`. The threads end when the model returns."""
+        for job in list(self._open):
+            job.expire(message)
 
     def stop(self, timeout: float) -> None:
         """Take no further job and wait for the running ones, not for a load that goes on."""
@@ -249,4 +279,6 @@ class PredictionThreads:
             except Exception:
                 # a bug of this program; the thread must live on for the next request
                 logger.exception("a prediction job failed outside the model")
+            finally:
+                self._open.discard(job)
         close_thread_loop()

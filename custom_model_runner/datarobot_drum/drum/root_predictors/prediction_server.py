@@ -152,6 +152,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def expire(self) -> None:
+        """Answer what still waits or runs with 503, because this worker must end."""
+        self.threads.expire(
+            "the server is shutting down and the request did not end in time; try another one"
+        )
+
     def when_terminated(self, close: Callable[[], None]) -> None:
         """Call `close` when the server lets go of its model."""
         self._closers.append(close)
@@ -337,12 +343,11 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         done = threading.Event()
         try:
             job = self.submit(route, request, done.set)
-            left = job.patience()
-            while not done.wait(left):
-                left = job.overdue()
+            done.wait(job.patience())
+            while job.reply is None:
+                done.wait(job.overdue())
         except DrumError as error:
             return self.error_reply(error)
-        assert job.reply is not None  # noqa: S101  # set before `done`
         return job.reply
 
 
