@@ -37,6 +37,9 @@ SWITCH_INTERVAL = 0.0005
 #: Seconds that answers need to reach their clients once their requests are at an end.
 LAST_WORDS = 1.0
 
+#: Seconds between two looks at the requests that a stop waits for.
+POLL_PERIOD = 0.02
+
 #: Seconds that stopping and cleaning up may take after the time of the requests.
 CLEANUP_TIME = 10.0
 
@@ -92,8 +95,16 @@ class ServerCtx(WorkerLifecycle):
     def requests_left(self) -> float:
         """Seconds that running requests still have."""
         if self._requests_end is None:
-            return LAST_WORDS
-        return max(self._requests_end - time.monotonic(), LAST_WORDS)
+            return self._grace
+        return max(self._requests_end - time.monotonic(), 0)
+
+    def stop(self) -> None:
+        """Wait for the requests, for as long as they have time; end those that are left; stop."""
+        self.drain()
+        while self.server.threads.is_busy and self.requests_left():
+            time.sleep(POLL_PERIOD)
+        self.expire()
+        super().stop()
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[ServeSpec, Settings]:
@@ -181,9 +192,9 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     if server.failure is not None:
         return
     ctx.defer_stop(
-        lambda: server.threads.stop(ctx.requests_left()),
+        lambda: server.threads.stop(LAST_WORDS),
         desc="prediction threads",
-        timeout=ctx.settings.graceful_timeout + LAST_WORDS,
+        timeout=LAST_WORDS + 1,
     )
     ctx.defer_cleanup(
         server.terminate, order=CleanupOrder.MODEL, desc="model", timeout=MODEL_TIMEOUT

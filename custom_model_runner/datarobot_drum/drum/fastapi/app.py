@@ -92,7 +92,6 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
         ctx.begin(give_up)
         yield
         ctx.drain()
-        ctx.expire()
         await ctx.forwarder.close()
         # waits for the last hook to return, which must not stop the event loop
         await asyncio.to_thread(ctx.stop)

@@ -83,7 +83,6 @@ class FlaskWorkerCtx(worker.ServerCtx):
     def end(self) -> None:
         """Stop and clean up; requests in flight are cut, with an answer that says so."""
         self.hurry()
-        self.expire()
         self.stop()
         self.cleanup()
 

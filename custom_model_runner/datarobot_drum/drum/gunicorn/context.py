@@ -24,8 +24,6 @@ class WorkerCtx(worker.ServerCtx):
         worker.start(self, os._exit)
 
     def end(self) -> None:
-        """Stop and clean up; requests have been answered, or have had their time."""
-        self.drain()
-        self.expire()
+        """Stop and clean up."""
         self.stop()
         self.cleanup()

@@ -244,6 +244,11 @@ class PredictionThreads:
             else:
                 self._open.discard(job)
 
+    @property
+    def is_busy(self) -> bool:
+        """Does any job wait or run, be it one that nobody waits for?"""
+        return bool(self._open)
+
     def expire(self, message: str) -> None:
         """End every job now; see `Job.expire`. The threads end when the model returns."""
         for job in list(self._open):
