@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import queue
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from datarobot_drum.drum import forks
+from datarobot_drum.drum import forks, noticeboard
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 if TYPE_CHECKING:
@@ -63,6 +68,34 @@ class ServerCtx(WorkerLifecycle):
         self.settings = settings
         self._grace = float(settings.graceful_timeout)
         self._requests_end: float | None = None
+        # a queue, because a signal handler may be interrupted by another one
+        self._drained: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """As in every lifecycle; from here on requests end when their time is over."""
+        super().start()
+        threading.Thread(target=self._watch, name="drain", daemon=True).start()
+
+    def _watch(self) -> None:
+        self._drained.get()
+        while left := self.requests_left():
+            time.sleep(min(left, POLL_PERIOD))
+        self.expire()
+
+    def begin_drain(self) -> float:
+        """What SIGTERM does first; the seconds for which this worker still has to listen."""
+        delay = self.settings.pre_stop_delay if noticeboard.own().server_stops else 0.0
+        self.drain(delay)
+        return delay
+
+    def kill_at_end(self) -> None:
+        """Have the kernel end this process if its own end takes too long; main thread only.
+
+        Whatever holds it up then, a hook in native code perhaps, and nobody may be there to kill
+        it.
+        """
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(math.ceil(self.requests_left() + CLEANUP_TIME + 1))
 
     def drain(self, delay: float = 0) -> None:
         """Let `/readyz` answer 503; requests are answered for `delay` and the graceful timeout.
@@ -71,8 +104,11 @@ class ServerCtx(WorkerLifecycle):
         """
         super().drain()
         self.server.drain()
+        noticeboard.own().leaving = True
         if self._requests_end is None:
-            self._set_end(delay + self._grace)
+            is_loading = self.server.state is State.STARTING
+            self._set_end(0 if is_loading else delay + self._grace)
+            self._drained.put(None)
 
     def expire(self) -> None:
         """End what is still waiting or running; streams end with an event that says so."""
@@ -176,6 +212,8 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
 
     def load() -> None:
         server.load(lambda: _build_model(server, spec, ctx.settings))
+        if server.failure is None or spec.with_error_server:
+            noticeboard.own().ready = True
         if server.failure is None:
             server.model.when_failed(fail)
         elif not spec.with_error_server:
@@ -190,6 +228,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
+        noticeboard.own().ready = True
         return
     ctx.defer_stop(
         lambda: server.threads.stop(LAST_WORDS),

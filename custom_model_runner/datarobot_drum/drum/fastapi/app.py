@@ -90,6 +90,7 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         ctx.begin(give_up)
+        await ctx.wait_for_turn()
         yield
         ctx.drain()
         await ctx.forwarder.close()

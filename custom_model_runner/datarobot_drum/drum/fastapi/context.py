@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from datarobot_drum.drum import worker
+from datarobot_drum.drum import noticeboard, worker
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.fastapi.forwarding import Forwarder
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
@@ -15,6 +15,9 @@ from datarobot_drum.drum.root_predictors.prediction_server import PredictionServ
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Kind, Route
 from datarobot_drum.drum.settings import ServeSpec, Settings
+
+#: Seconds between two looks at what the arbiter says.
+POLL_PERIOD = 0.05
 
 
 class Alarm:
@@ -57,6 +60,12 @@ class FastAPIWorkerCtx(worker.ServerCtx):
         """Start loading the model on the prediction thread; returns at once."""
         self._loop = asyncio.get_running_loop()
         worker.start(self, give_up)
+
+    async def wait_for_turn(self) -> None:
+        """Return when this worker may listen: others do not serve, or it can itself."""
+        board = noticeboard.own()
+        while board.must_wait and not board.ready and not self.leaving:  # noqa: ASYNC110  # memory
+            await asyncio.sleep(POLL_PERIOD)
 
     async def call(self, route: Route, request: RequestAdapter) -> Reply:
         """Answer one request without blocking the event loop."""

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from datarobot_drum.drum.fastapi.routes import header
 from datarobot_drum.drum.observability.record import Record
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.response_headers import (
     FIXED_HEADERS,
     REQUEST_ID_HEADERS,
@@ -17,6 +18,7 @@ from datarobot_drum.drum.root_predictors.response_headers import (
 )
 
 FIXED = [(name.encode(), value.encode()) for name, value in FIXED_HEADERS]
+CLOSE = (b"connection", b"close")
 IDS = [name.encode() for name in REQUEST_ID_HEADERS]
 
 
@@ -49,6 +51,9 @@ class RecordMiddleware:
                 record.status = message["status"]
                 own = [(name, value) for name in IDS]
                 message["headers"] = [*message.get("headers", ()), *own, *FIXED]
+                if self._server.state is State.DRAINING:
+                    # the client's next request is for another worker or server
+                    message["headers"].append(CLOSE)
             else:
                 record.size += len(message.get("body", b""))
                 is_over = not message.get("more_body", False)

@@ -118,6 +118,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.limits = Limits(queue_timeout, request_timeout)
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
+        self._expired = False
         self._when_loaded: list[Callable[[], None]] = []
 
     def load(self, build: Callable[[], tuple[Model, DeploymentConfig | None]]) -> None:
@@ -128,7 +129,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
         else:
-            self._become(State.READY)
+            self._become(State.DRAINING if self._expired else State.READY)
 
     def fail(self, error: BaseException) -> None:
         """There is no model and will be none: every route but `/livez` tells `error`."""
@@ -154,6 +155,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def expire(self) -> None:
         """Answer what still waits or runs with 503, because this worker must end."""
+        with self._loaded:
+            self._expired = True
+            waiting, self._when_loaded = self._when_loaded, []
+            self._loaded.notify_all()
+        for notify in waiting:
+            notify()
         self.threads.expire(
             "the server is shutting down and the request did not end in time; try another one"
         )
@@ -181,12 +188,17 @@ class PredictionServer(PredictMixin, UpstreamMixin):
     def wait_until_loaded(self, timeout: float) -> bool:
         """Block until loading has ended, well or badly."""
         with self._loaded:
-            return self._loaded.wait_for(lambda: self.state is not State.STARTING, timeout)
+            self._loaded.wait_for(lambda: self._expired or not self._is_loading, timeout)
+            return not self._is_loading
+
+    @property
+    def _is_loading(self) -> bool:
+        return self.state is State.STARTING
 
     def when_loaded(self, notify: Callable[[], None]) -> None:
         """Call `notify` when loading has ended; at once if it has."""
         with self._loaded:
-            if self.state is State.STARTING:
+            if self._is_loading and not self._expired:
                 self._when_loaded.append(notify)
                 return
         notify()
