@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from datarobot_drum.drum import worker
+from datarobot_drum.drum import noticeboard, worker
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.fastapi.forwarding import DISCONNECT, ClientLeft, Forwarder
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.root_predictors.clients import WATCH_AFTER
 from datarobot_drum.drum.root_predictors.deadlines import current_deadline
 from datarobot_drum.drum.root_predictors.execution import Job
@@ -19,6 +18,9 @@ from datarobot_drum.drum.root_predictors.prediction_server import PredictionServ
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Kind, Route
 from datarobot_drum.drum.settings import ServeSpec, Settings
+
+#: Seconds between two looks at what the arbiter says.
+POLL_PERIOD = 0.05
 
 
 class Alarm:
@@ -50,19 +52,23 @@ class Alarm:
         self._future = self._loop.create_future()
 
 
-class FastAPIWorkerCtx(WorkerLifecycle):
+class FastAPIWorkerCtx(worker.ServerCtx):
     """The lifecycle of a worker whose front is an event loop; model code never runs on it."""
 
     def __init__(self, server: PredictionServer, spec: ServeSpec, settings: Settings) -> None:
-        super().__init__()
-        self.server = server
-        self.spec = spec
-        self.settings = settings
+        super().__init__(server, spec, settings)
         self.forwarder = Forwarder(server)
 
     def begin(self, give_up: Callable[[int], None]) -> None:
         """Start loading the model on the prediction thread; returns at once."""
-        worker.start(self.server, self.spec, self.settings, self, give_up)
+        self._loop = asyncio.get_running_loop()
+        worker.start(self, give_up)
+
+    async def wait_for_turn(self) -> None:
+        """Return when this worker may listen: others do not serve, or it can itself."""
+        board = noticeboard.own()
+        while board.must_wait and not board.ready and not self.leaving:  # noqa: ASYNC110  # memory
+            await asyncio.sleep(POLL_PERIOD)
 
     async def call(self, route: Route, request: RequestAdapter, receive: Receive) -> Reply:
         """Answer one request without blocking the event loop.

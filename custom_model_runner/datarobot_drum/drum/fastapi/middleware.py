@@ -15,6 +15,7 @@ from datarobot_drum.drum.fastapi.routes import header, send_early
 from datarobot_drum.drum.observability.record import Record, current_record
 from datarobot_drum.drum.root_predictors.deadlines import Deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.response_headers import (
     FIXED_HEADERS,
     REQUEST_ID_HEADERS,
@@ -23,6 +24,7 @@ from datarobot_drum.drum.root_predictors.response_headers import (
 from datarobot_drum.drum.root_predictors.routes import Kind
 
 FIXED = [(name.encode(), value.encode()) for name, value in FIXED_HEADERS]
+CLOSE = (b"connection", b"close")
 IDS = [name.encode() for name in REQUEST_ID_HEADERS]
 
 
@@ -59,6 +61,9 @@ class RecordMiddleware:
                 record.status = message["status"]
                 own = [(name, value) for name in IDS]
                 message["headers"] = [*message.get("headers", ()), *own, *FIXED]
+                if self._server.state is State.DRAINING:
+                    # the client's next request is for another worker or server
+                    message["headers"].append(CLOSE)
             else:
                 record.size += len(message.get("body", b""))
                 is_over = not message.get("more_body", False)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from enum import Enum
 
-from datarobot_drum.drum.errors import Overloaded
+from datarobot_drum.drum.errors import NotReady, Overloaded
 from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import (
@@ -61,6 +61,7 @@ class Job:
         self._deadline = current_deadline.get() or Deadline(limits.deadline)
         self._stage = Stage.WAITING
         self._buffer: StreamBuffer | None = None
+        self._expired: str | None = None
         self.reply: Reply | None = None
 
     def patience(self) -> float:
@@ -75,6 +76,8 @@ class Job:
         runs too long. It never starts after the first; after the second its thread, and so its
         slot, stays taken until the model returns.
         """
+        if self._expired is not None:
+            raise NotReady(self._expired)
         now = time.monotonic()
         waited = now - self._submitted
         with self._lock:
@@ -107,19 +110,24 @@ class Job:
         if stage is Stage.WAITING:
             self._leave(timed_out=False)
 
-    def dismiss(self, reply: Reply) -> None:
-        """Answer a job in line with `reply`, without running it."""
-        with self._lock:
-            if self._stage is not Stage.WAITING:
-                return
-            self._stage = Stage.DONE
-        self.reply = reply
-        self._on_done()
-        self._leave(timed_out=False)
-
     def due(self) -> float:
         """When it should have ended: at its deadline, or when its stream's next piece was due."""
         return self._deadline.end if self._buffer is None else self._buffer.due
+
+    def expire(self, message: str) -> None:
+        """End it now: the front answers 503 with `message`, a stream ends with an error event."""
+        with self._lock:
+            buffer, is_over = self._buffer, self._stage in (Stage.DONE, Stage.ABANDONED)
+            was_waiting = self._stage is Stage.WAITING
+            if not is_over:
+                self._stage, self._expired = Stage.ABANDONED, message
+                wake = self._on_done
+        if buffer is not None:
+            buffer.cut(message)
+        elif not is_over:
+            wake()
+        if was_waiting:
+            self._leave(timed_out=True)
 
     @property
     def is_waiting(self) -> bool:
@@ -151,10 +159,10 @@ class Job:
             source = reply.stream
             buffer = StreamBuffer(self._limits.deadline, reply.interrupt)
             reply = reply.streaming(buffer)
-            self._buffer = buffer
         with self._lock:
             abandoned = self._stage is Stage.ABANDONED
             self._stage = Stage.DONE
+            self._buffer = buffer
         if abandoned:
             if buffer is not None:
                 buffer.close()
@@ -194,6 +202,8 @@ class PredictionThreads:
         # the queue of C code: a condition variable costs a third of a small prediction
         # (looked up here, so that gevent's replacement is found where that has patched it)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        #: every job from its submission to its end; each change is one step of the interpreter
+        self._open: set[Job] = set()
         self._tidying = threading.Lock()
         self._loaded = threading.Event()
         self._stopping = False
@@ -224,33 +234,31 @@ class PredictionThreads:
         with self._tidying:
             if self._jobs.qsize() > self._gate.max_running + self._gate.max_waiting:
                 self._forget_abandoned()
+            self._open.add(job)
             self._jobs.put(job)
             self._grow()
 
     def _forget_abandoned(self) -> None:
         # while the model is stuck no thread takes them out of the line
-        for job in self._taken_out():
-            if job is None or job.is_waiting:
-                self._jobs.put(job)
-
-    def _taken_out(self) -> list[Job | None]:
         jobs: list[Job | None] = []
         with suppress(queue.Empty):
             for _ in range(self._jobs.qsize()):
                 jobs.append(self._jobs.get_nowait())
-        return jobs
-
-    def dismiss(self, reply: Reply) -> None:
-        """Answer all jobs in line with `reply`, without running them."""
-        with self._tidying:
-            jobs = self._taken_out()
-            for job in jobs:
-                if job is None:
-                    # it ends a thread
-                    self._jobs.put(job)
         for job in jobs:
-            if job is not None:
-                job.dismiss(reply)
+            if job is None or job.is_waiting:
+                self._jobs.put(job)
+            else:
+                self._open.discard(job)
+
+    @property
+    def is_busy(self) -> bool:
+        """Does any job wait or run, be it one that nobody waits for?"""
+        return bool(self._open)
+
+    def expire(self, message: str) -> None:
+        """End every job now; see `Job.expire`. The threads end when the model returns."""
+        for job in list(self._open):
+            job.expire(message)
 
     def stop(self, timeout: float) -> None:
         """Take no further job and wait for the running ones, not for a load that goes on."""
@@ -282,4 +290,6 @@ class PredictionThreads:
             except Exception:
                 # a bug of this program; the thread must live on for the next request
                 logger.exception("a prediction job failed outside the model")
+            finally:
+                self._open.discard(job)
         close_thread_loop()

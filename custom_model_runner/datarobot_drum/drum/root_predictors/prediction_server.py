@@ -38,7 +38,7 @@ from datarobot_drum.drum.root_predictors.predict_mixin import (
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import LOADED, State
+from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
 from datarobot_drum.drum.root_predictors.stuck import StuckWatch
@@ -126,6 +126,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.stuck = StuckWatch(self.gate, request_timeout, self._be_stuck)
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
+        self._expired = False
         self._when_loaded: list[Callable[[], None]] = []
 
     def load(self, build: Callable[[], tuple[Model, DeploymentConfig | None]]) -> None:
@@ -136,7 +137,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
         else:
-            self._become(State.READY)
+            self._become(State.DRAINING if self._expired else State.READY)
 
     def fail(self, error: BaseException) -> None:
         """There is no model and will be none: every route but `/livez` tells `error`."""
@@ -160,6 +161,18 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def expire(self) -> None:
+        """Answer what still waits or runs with 503, because this worker must end."""
+        with self._loaded:
+            self._expired = True
+            waiting, self._when_loaded = self._when_loaded, []
+            self._loaded.notify_all()
+        for notify in waiting:
+            notify()
+        self.threads.expire(
+            "the server is shutting down and the request did not end in time; try another one"
+        )
+
     def when_terminated(self, close: Callable[[], None]) -> None:
         """Call `close` when the server lets go of its model."""
         self._closers.append(close)
@@ -179,9 +192,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def _be_stuck(self) -> None:
         self.state = State.STUCK
-        error = self.unavailable()
-        if error is not None:
-            self.threads.dismiss(self.error_reply(error))
+        self.threads.expire(STUCK)
 
     def _become(self, state: State) -> None:
         with self._loaded:
@@ -194,12 +205,17 @@ class PredictionServer(PredictMixin, UpstreamMixin):
     def wait_until_loaded(self, timeout: float) -> bool:
         """Block until loading has ended, well or badly."""
         with self._loaded:
-            return self._loaded.wait_for(lambda: self.state is not State.STARTING, timeout)
+            self._loaded.wait_for(lambda: self._expired or not self._is_loading, timeout)
+            return not self._is_loading
+
+    @property
+    def _is_loading(self) -> bool:
+        return self.state is State.STARTING
 
     def when_loaded(self, notify: Callable[[], None]) -> None:
         """Call `notify` when loading has ended; at once if it has."""
         with self._loaded:
-            if self.state is State.STARTING:
+            if self._is_loading and not self._expired:
                 self._when_loaded.append(notify)
                 return
         notify()
@@ -378,6 +394,9 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             job = self.submit(route, request, done.set)
             if not done.wait(min(job.patience(), WATCH_AFTER)):
                 _wait_long(job, done, client)
+            if job.reply is None:
+                # tells why, if it was ended by this server
+                job.overdue()
         except DrumError as error:
             return self.error_reply(error)
         if job.reply is None:

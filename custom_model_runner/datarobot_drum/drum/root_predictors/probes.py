@@ -33,6 +33,7 @@ class State(Enum):
     FAILED = "failed"
 
 
+STUCK = "the model does not return and this worker is replaced; try again"
 #: The states in which there is a model.
 LOADED = frozenset({State.READY, State.DRAINING, State.STUCK})
 
@@ -61,7 +62,7 @@ class ProbesMixin:
         if self.state is State.DRAINING:
             return NotReady("the server is shutting down; try another one")
         if self.state is State.STUCK:
-            return NotReady("the model does not return; the worker is replaced, try again later")
+            return NotReady(STUCK)
         return NotReady("the model is still loading; try again later")
 
     def ping(self, request: RequestAdapter) -> Reply:

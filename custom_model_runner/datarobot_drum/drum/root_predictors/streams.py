@@ -94,6 +94,8 @@ class StreamBuffer:
 
     def _put(self, piece: bytes) -> None:
         with self._changed:
+            if self._closed:
+                return
             self._pieces.append(piece)
             self._last = time.monotonic()
             self._wake()
@@ -153,6 +155,14 @@ class StreamBuffer:
             self._wake()
         if interrupt is not None:
             interrupt()
+
+    def cut(self, message: str) -> None:
+        """End the stream with an error event, for the reason that `message` tells."""
+        with self._changed:
+            if self._ended or self._closed:
+                return
+            self._pieces.append(error_event(message, "shutdown"))
+        self.close()
 
     def __iter__(self) -> Iterator[bytes]:
         """All pieces, blocking; for fronts with threads."""

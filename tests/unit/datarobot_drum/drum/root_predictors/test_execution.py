@@ -246,29 +246,6 @@ def test_stream_that_flows_is_never_stuck(line: Line) -> None:
     line.finish()
 
 
-def test_jobs_in_line_can_be_dismissed_with_an_answer(line: Line) -> None:
-    running = line.held()
-    told: list[Job] = []
-    waiting = [line.job() for _ in range(3)]
-    left = line.job()
-    left.abandon()
-    last = Job(Reply, lambda: told.append(last), line.gate, UNLIMITED)
-    line.threads.submit(last)
-    line.threads.dismiss(Reply(503))
-    running.dismiss(Reply(503))
-    assert [job.reply for job in (*waiting, left, last)] == [*[Reply(503)] * 3, None, Reply(503)]
-    assert told == [last]
-    figures = line.finish()
-    assert (figures["waiting"], figures["running"], running.reply) == (0, 0, Reply())
-
-
-def test_dismissal_ends_no_thread_later_than_asked(line: Line) -> None:
-    line.held()
-    line.threads._jobs.put(None)
-    line.threads.dismiss(Reply(503))
-    assert line.threads._jobs.qsize() == 1
-
-
 def test_job_that_nobody_waits_for_leaves_the_line(line: Line) -> None:
     line.held()
     job = line.job()

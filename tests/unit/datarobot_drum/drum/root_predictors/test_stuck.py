@@ -12,6 +12,7 @@ from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Route
 from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 
@@ -111,19 +112,21 @@ def test_liveness_fails_only_when_nobody_replaces_the_worker(
 
 
 def test_stuck_server_refuses_at_once_those_that_wait_and_those_that_come() -> None:
-    server = PredictionServer(request_timeout=0.2)
+    server = PredictionServer(request_timeout=1)
     call = Late()
     server.gate.admit(call)
     server.gate.start(call)
-    waiting = server.submit(PREDICT, RequestAdapter(), lambda: None)
+    replies: list[Reply] = []
+    thread = threading.Thread(target=lambda: replies.append(server.call(PREDICT, RequestAdapter())))
+    thread.start()
+    wait_for(lambda: server.gate.figures()["waiting"] == 1)
     server.stuck.start()
-    wait_for(lambda: waiting.reply)
-    assert waiting.reply is not None
+    thread.join(20)
     late = server.call(PREDICT, RequestAdapter())
-    for reply in (waiting.reply, late):
+    for reply in (*replies, late):
         assert (reply.status, dict(reply.headers)["Retry-After"]) == (503, "5")
         assert b"the model does not return" in reply.body
-    assert server.gate.figures()["waiting"] == 0
+    assert (len(replies), server.gate.figures()["waiting"]) == (1, 0)
     probes = {name: server.handle(route(name), RequestAdapter()).status for name in ("readyz",)}
     assert probes == {"readyz": 503}
     assert server.handle(route("startupz"), RequestAdapter()).status == 200
