@@ -23,7 +23,6 @@ from datarobot_drum.drum.flask.app import create_wsgi_app
 from datarobot_drum.drum.gunicorn import config as gunicorn_config
 from datarobot_drum.drum.gunicorn.app import WorkerApp
 from datarobot_drum.drum.gunicorn.context import WorkerCtx
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
 
@@ -149,12 +148,12 @@ def _flask(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iter
     server = worker.build_server(spec, settings, ServerType.FLASK)
     app = create_wsgi_app(server, spec, settings)
     client = Client(FlaskFront(app), server, Path(spec.model.code_dir))
-    lifecycle = WorkerLifecycle()
-    worker.start(server, spec, settings, lifecycle, client.exits.append)
+    ctx = worker.ServerCtx(server, spec, settings)
+    worker.start(ctx, client.exits.append)
     yield client
-    server.drain()
-    lifecycle.stop()
-    lifecycle.cleanup()
+    ctx.drain()
+    ctx.stop()
+    ctx.cleanup()
 
 
 @contextmanager

@@ -90,8 +90,9 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         ctx.begin(give_up)
+        await ctx.wait_for_turn()
         yield
-        ctx.server.drain()
+        ctx.drain()
         await ctx.forwarder.close()
         # waits for the last hook to return, which must not stop the event loop
         await asyncio.to_thread(ctx.stop)

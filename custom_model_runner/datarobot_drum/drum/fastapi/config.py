@@ -36,6 +36,8 @@ class UvicornConfig:
             "access_log": False,
             # no header may tell a version
             "server_header": False,
+            # counted by our server, which waits for a successor
+            "limit_max_requests": None,
             "timeout_keep_alive": settings.keep_alive,
             "timeout_graceful_shutdown": settings.graceful_timeout,
             "backlog": settings.backlog,

@@ -5,24 +5,36 @@ Plain ASGI: Starlette's `BaseHTTPMiddleware` costs a task a request and hides co
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from datarobot_drum.drum.fastapi.routes import header
-from datarobot_drum.drum.observability.record import Record
+from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.fastapi.routes import header, send_early
+from datarobot_drum.drum.observability.record import Record, current_record
+from datarobot_drum.drum.root_predictors.deadlines import Deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.response_headers import (
     FIXED_HEADERS,
     REQUEST_ID_HEADERS,
     choose_request_id,
 )
+from datarobot_drum.drum.root_predictors.routes import Kind
 
 FIXED = [(name.encode(), value.encode()) for name, value in FIXED_HEADERS]
+CLOSE = (b"connection", b"close")
 IDS = [name.encode() for name in REQUEST_ID_HEADERS]
 
 
 def setup_middlewares(server: PredictionServer, app: ASGIApp, plain: ASGIApp) -> ASGIApp:
     """All layers around the app, outermost last; `plain` answers when there is no model."""
-    return RecordMiddleware(server, app, plain)
+    return RecordMiddleware(server, _limited(server, app), plain)
+
+
+def _limited(server: PredictionServer, app: ASGIApp) -> ASGIApp:
+    return RequestTimeoutMiddleware(server, BackPressureMiddleware(server, app))
 
 
 class RecordMiddleware:
@@ -49,6 +61,9 @@ class RecordMiddleware:
                 record.status = message["status"]
                 own = [(name, value) for name in IDS]
                 message["headers"] = [*message.get("headers", ()), *own, *FIXED]
+                if self._server.state is State.DRAINING:
+                    # the client's next request is for another worker or server
+                    message["headers"].append(CLOSE)
             else:
                 record.size += len(message.get("body", b""))
                 is_over = not message.get("more_body", False)
@@ -60,6 +75,86 @@ class RecordMiddleware:
         finally:
             record.failed = not is_over
             recorder.end(record)
+
+
+class RequestTimeoutMiddleware:
+    """Gives every request its deadline, and 504 when nothing of its answer was sent by then.
+
+    The upload of the body counts. A request that waits for model code keeps its deadline itself;
+    the slot stays taken until that code returns. Streams that have begun are not cut. Direct
+    access has the limits of its inference server.
+    """
+
+    def __init__(self, server: PredictionServer, app: ASGIApp) -> None:
+        self._server = server
+        self._app = app
+        self._untimed = tuple(
+            path.removesuffix("{subpath}")
+            for path, route in server.routes()
+            if route.kind is Kind.FORWARD
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(self._untimed):
+            await self._app(scope, receive, send)
+            return
+        cut = Cut(self._server.new_deadline(), asyncio.current_task(), current_record.get())
+        timer = asyncio.get_running_loop().call_later(cut.deadline.limit, cut)
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not cut.is_done or cut.task.uncancel():
+                raise
+            self._server.gate.exceed()
+            error = cut.deadline.error("the request was not received and answered")
+            await send_early(self._server.error_reply(error), scope, receive, send)
+        finally:
+            timer.cancel()
+
+
+class Cut:
+    """Cuts off the request of a task, called when its deadline has passed."""
+
+    __slots__ = ("_record", "deadline", "is_done", "task")
+
+    def __init__(
+        self, deadline: Deadline, task: asyncio.Task[Any] | None, record: Record | None
+    ) -> None:
+        assert task is not None and record is not None  # noqa: S101  # an app is called in a task
+        self.deadline = deadline
+        self.task = task
+        self._record = record
+        self.is_done = False
+
+    def __call__(self) -> None:
+        """Cancel the task, unless its answer has begun or it keeps the deadline itself."""
+        if not self.deadline.is_kept and not self._record.status:
+            self.is_done = True
+            self.task.cancel()
+
+
+class BackPressureMiddleware:
+    """Refuses what no prediction thread could take before its body is read.
+
+    Routes without model code always pass. The line may fill while a body is read: the gate
+    decides again then.
+    """
+
+    def __init__(self, server: PredictionServer, app: ASGIApp) -> None:
+        self._server = server
+        self._app = app
+        self._routes = {path: route for path, route in server.routes() if route.kind is Kind.MODEL}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["path"])
+        if route is not None and scope["method"] in route.methods:
+            try:
+                self._server.check_line(route)
+            except DrumError as error:
+                self._server.note(route)
+                await send_early(self._server.error_reply(error), scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _record(scope: Scope) -> Record:

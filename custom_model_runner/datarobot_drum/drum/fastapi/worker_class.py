@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from datarobot_drum.drum.fastapi.config import UvicornConfig
+from datarobot_drum.drum.fastapi.draining import DrainingServer
 
 
 class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has no types
@@ -24,17 +25,14 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.CONFIG_KWARGS = UvicornConfig.from_runtime_params().to_uvicorn_kwargs()
         super().__init__(*args, **kwargs)
+        # as shipped, its records go to Gunicorn's handlers: ours has none and hands them on
+        logging.getLogger("uvicorn.error").propagate = True
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = Server(config=self.config)
+        server = DrainingServer(self.config, self)
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGQUIT, _quit, server)
+        loop.add_signal_handler(signal.SIGQUIT, server.end_at_once)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-
-
-def _quit(server: Server) -> None:
-    server.should_exit = True
-    server.force_exit = True

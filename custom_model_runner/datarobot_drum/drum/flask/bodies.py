@@ -6,16 +6,19 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from datarobot_drum.drum.errors import DeadlineExceeded
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
+from datarobot_drum.drum.root_predictors.deadlines import current_deadline
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 
 logger = logging.getLogger("drum.flask")
 
 READ_BYTES = 64 * 1024
 
 
-def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
-    """The request's body, read until its end or the limit, whichever comes first."""
-    body = SpooledUploadFile(limit)
+def read_body(environ: dict[str, Any], server: PredictionServer) -> SpooledUploadFile:
+    """The request's body, read until its end, a limit or its deadline, whichever comes first."""
+    body = SpooledUploadFile(server.max_body, gate=server.gate)
     length = environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit()):
         body.cut_off()
@@ -31,6 +34,11 @@ def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
                 return body
             if body.wants_spill:
                 body.spill()
+            _check_deadline()
+    except DeadlineExceeded as error:
+        server.gate.exceed()
+        body.refuse(error)
+        return body
     except Exception:
         # each WSGI server has errors of its own for a broken body
         logger.info("cannot read the request body", exc_info=True)
@@ -38,6 +46,12 @@ def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
     if left is not None and body.size < left:
         body.cut_off()
     return body
+
+
+def _check_deadline() -> None:
+    deadline = current_deadline.get()
+    if deadline is not None:
+        deadline.check("the request was not received and answered")
 
 
 def chunks(stream: Any, left: int | None) -> Iterator[bytes]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from datarobot_drum.drum.flask.clients import connection_reset
 from datarobot_drum.drum.observability.record import Record, Recorder
+from datarobot_drum.drum.root_predictors.clients import ClientLeft
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.response_headers import (
     choose_request_id,
@@ -41,11 +43,14 @@ class RecordApp:
             return start_response(status, [*headers, *more], exc_info)
 
         app = self._app if self._server.failure is None else self._plain
+        self._server.new_deadline()
         try:
             return RecordedBody(app(environ, start), record, recorder)
-        except BaseException:
+        except BaseException as error:
             record.failed = True
             recorder.end(record)
+            if isinstance(error, ClientLeft):
+                raise connection_reset() from None
             raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import ssl
 import sys
@@ -16,13 +17,15 @@ from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.flask.app import create_wsgi_app
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.flask")
 
 #: what a shell reports for a process that was interrupted
 INTERRUPTED = 130
+#: tells a supervisor that the server wants to be started again
+REPLACED = 1
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -39,16 +42,49 @@ class QuietHandler(WSGIRequestHandler):
 
 
 class Stop:
-    """Ends the server from any thread and remembers the exit code."""
+    """Ends the server from any thread and remembers the exit code of the first call."""
 
     def __init__(self, http: BaseWSGIServer) -> None:
         self._http = http
-        self.code = INTERRUPTED
+        self.code: int | None = None
 
-    def __call__(self, code: int) -> None:
-        self.code = code
-        # `shutdown` waits for the serving loop, which may be in this very thread
-        threading.Thread(target=self._http.shutdown, daemon=True).start()
+    def __call__(self, code: int, delay: float = 0) -> None:
+        if self.code is None:
+            self.code = code
+            # `shutdown` waits for the serving loop, which may be in this very thread
+            timer = threading.Timer(delay, self._http.shutdown)
+            timer.daemon = True
+            timer.start()
+
+
+class FlaskWorkerCtx(worker.ServerCtx):
+    """The lifecycle of a process that serves by itself: nobody starts another one."""
+
+    def __init__(
+        self, server: PredictionServer, spec: ServeSpec, settings: Settings, stop: Stop
+    ) -> None:
+        super().__init__(server, spec, settings)
+        self._stop_serving = stop
+
+    def end_process(self) -> None:
+        """Stop serving; the exit code asks to be started again."""
+        self._stop_serving(REPLACED)
+
+    def interrupt(self, frame: FrameType | None) -> None:
+        """What a signal does: stop in order; the second one ends the process at once."""
+        if self._stop_serving.code == INTERRUPTED:
+            os._exit(INTERRUPTED)
+        sys.stdout.write("Ctrl+C pressed, aborting drum\n")
+        sys.stdout.flush()
+        delay = self.settings.pre_stop_delay
+        self.drain(delay)
+        self._stop_serving(INTERRUPTED, delay)
+
+    def end(self) -> None:
+        """Stop and clean up; requests in flight are cut, with an answer that says so."""
+        self.hurry()
+        self.stop()
+        self.cleanup()
 
 
 def run(spec: ServeSpec, settings: Settings) -> int:
@@ -60,23 +96,15 @@ def run(spec: ServeSpec, settings: Settings) -> int:
     app = create_wsgi_app(server, spec, settings)
     http = _bind(spec, settings, app)
     stop = Stop(http)
-    lifecycle = WorkerLifecycle()
+    ctx = FlaskWorkerCtx(server, spec, settings, stop)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: _interrupted(stop, frame))
-    worker.start(server, spec, settings, lifecycle, stop)
+        signal.signal(number, lambda number, frame: ctx.interrupt(frame))
+    worker.start(ctx, stop)
     http.serve_forever(poll_interval=0.1)
-    server.drain()
+    ctx.drain()
     http.server_close()
-    if stop.code == INTERRUPTED:
-        server.terminate()
-        sys.stdout.flush()
-    return stop.code
-
-
-def _interrupted(stop: Stop, frame: FrameType | None) -> None:
-    sys.stdout.write("Ctrl+C pressed, aborting drum\n")
-    sys.stdout.flush()
-    stop(INTERRUPTED)
+    ctx.end()
+    return INTERRUPTED if stop.code is None else stop.code
 
 
 def _bind(spec: ServeSpec, settings: Settings, app: Any) -> BaseWSGIServer:

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import signal
 import ssl
+import sys
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datarobot_drum.drum import noticeboard
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.parent_death import signalled_at_death_of
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.server")
 
 UVICORN_WORKER = "datarobot_drum.drum.fastapi.worker_class.DrumUvicornWorker"
 
+_CLASSES = "datarobot_drum.drum.gunicorn.worker_classes"
+WORKER_CLASSES = {
+    "gthread": f"{_CLASSES}.DrumThreadWorker",
+    "sync": f"{_CLASSES}.DrumSyncWorker",
+    "gevent": f"{_CLASSES}.DrumGeventWorker",
+}
+
 #: The core answers 504 at the deadline; only a worker that cannot even do that is killed, later.
 KILL_MARGIN = 30
+
+#: Seconds for threads that write last answers.
+STUCK_THREADS = 1.0
 
 #: where the launcher tells the arbiter which of the two production servers it is
 SERVER_TYPE_VARIABLE = "DRUM_ARBITER_SERVER_TYPE"
@@ -50,7 +67,7 @@ class ArbiterConfig:
         """The worker class by name or import path."""
         if self.server_type is ServerType.FASTAPI:
             return UVICORN_WORKER
-        return self.settings.gunicorn_worker_class
+        return WORKER_CLASSES[self.settings.gunicorn_worker_class]
 
     @property
     def threads(self) -> int:
@@ -59,7 +76,7 @@ class ArbiterConfig:
         A request that waits for the prediction thread holds one too. Those come on top, so that
         probes always find a free one; threads are only made when they are needed.
         """
-        if self.worker_class != "gthread":
+        if self.worker_class != WORKER_CLASSES["gthread"]:
             return 1
         threads = self.settings.gunicorn_threads + self.settings.queue_depth
         if self.spec.model.gpu_predictor is not None:
@@ -90,6 +107,14 @@ class ArbiterConfig:
         return int(limit) + KILL_MARGIN if limit else 0
 
     @property
+    def graceful_timeout(self) -> int:
+        """Seconds after SIGTERM until the arbiter kills a worker that should have ended before."""
+        from datarobot_drum.drum.worker import CLEANUP_TIME
+
+        settings = self.settings
+        return math.ceil(settings.pre_stop_delay + settings.graceful_timeout + CLEANUP_TIME)
+
+    @property
     def worker_connections(self) -> int:
         """Connections of one worker: more than its threads, or none could be kept alive."""
         return max(self.settings.worker_connections, self.threads + self.settings.gunicorn_threads)
@@ -100,6 +125,20 @@ def ssl_context(config: Any, default_factory: Any) -> ssl.SSLContext:
     context: ssl.SSLContext = default_factory()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def prepare_worker(arbiter: Any, worker: Any) -> None:
+    """Gunicorn's `pre_fork`: what the worker and the arbiter will both know."""
+    worker.board = noticeboard.Noticeboard()
+    worker.board.must_wait = any(other.board.ready for other in arbiter.WORKERS.values())
+    worker.started = time.monotonic()
+    worker.ask_for_signal = signalled_at_death_of(os.getpid(), signal.SIGTERM)
+
+
+def enter_worker(arbiter: Any, worker: Any) -> None:
+    """Gunicorn's `post_fork`: a worker ends when the arbiter does, even by SIGKILL."""
+    noticeboard.take(worker.board)
+    worker.ask_for_signal()
 
 
 def start_worker(worker: Any) -> None:
@@ -114,6 +153,20 @@ def end_worker(arbiter: Any, worker: Any) -> None:
     ctx = _context(worker)
     if ctx is not None:
         ctx.end()
+        _leave_stuck_threads()
+
+
+def _leave_stuck_threads() -> None:
+    # the interpreter would wait for threads whose hook or client is stuck
+    end = time.monotonic() + STUCK_THREADS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(end - time.monotonic(), 0))
+            if thread.is_alive():
+                logging.shutdown()
+                stop = sys.exc_info()[1]
+                code = stop.code if isinstance(stop, SystemExit) else None
+                os._exit(code if isinstance(code, int) else 0)
 
 
 def _context(worker: Any) -> Any:

@@ -11,6 +11,7 @@ from datarobot_drum.drum.gunicorn.config import SERVER_TYPE_VARIABLE
 from datarobot_drum.drum.settings import ServeSpec
 
 APP = "datarobot_drum.drum.gunicorn.app:create_app()"
+ARBITER = "datarobot_drum.drum.gunicorn"
 CONFIG_FILE = Path(__file__).with_name("gunicorn.conf.py")
 
 
@@ -27,7 +28,7 @@ def exec_arbiter(spec: ServeSpec, server_type: ServerType, app: str) -> int:
     environ = {**os.environ, **spec.environment(), SERVER_TYPE_VARIABLE: server_type.value}
     # the arbiter loads its own configuration only
     environ.pop("GUNICORN_CMD_ARGS", None)
-    arguments = [sys.executable, "-m", "gunicorn", "--config", str(CONFIG_FILE), app]
+    arguments = [sys.executable, "-m", ARBITER, "--config", str(CONFIG_FILE), app]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, arguments, environ)  # noqa: S606  # our own interpreter, no shell

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 import threading
+import time
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -32,9 +33,13 @@ class Outcome:
 
     def get(self) -> Any:
         """The value; raises the error if there is one."""
-        if self.error is not None:
-            raise self.error
-        return self.value
+        try:
+            if self.error is not None:
+                raise self.error
+            return self.value
+        finally:
+            # the error holds this frame, which must not hold the error
+            del self
 
 
 News = SimpleQueue[Outcome]
@@ -125,8 +130,11 @@ class Pieces(Iterator[Any]):
         if news.is_piece:
             return news.value
         was_cancelled, self._running = self._running.is_cancelled, None
-        if not was_cancelled:
-            news.get()
+        try:
+            if not was_cancelled:
+                news.get()
+        finally:
+            del news
         raise StopIteration
 
     def _wait(self) -> Outcome:
@@ -188,6 +196,7 @@ class ModelLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._asked: float | None = None
         self._ended = False
 
     def start(self, coroutine: Coroutine[Any, Any, Any], news: News) -> Running:
@@ -214,6 +223,22 @@ class ModelLoop:
     def iterate(self, source: AsyncIterable[Any]) -> Iterator[Any]:
         """The pieces of an async iterable; each blocks the calling thread until it is there."""
         return Pieces(self.start, source)
+
+    def silent_since(self) -> float | None:
+        """When this was asked for the first time that the loop has not answered to; None if it has.
+
+        A hook that blocks the loop keeps it silent.
+        """
+        if self._asked is None:
+            with self._lock:
+                if self._loop is not None and not self._closed:
+                    self._asked = time.monotonic()
+                    self._loop.call_soon_threadsafe(self._answer)
+            return None
+        return self._asked
+
+    def _answer(self) -> None:
+        self._asked = None
 
     def close(self, timeout: float) -> None:
         """Cancel what runs, close async generators and the loop, within about `timeout` seconds.

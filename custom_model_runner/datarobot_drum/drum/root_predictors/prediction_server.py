@@ -7,6 +7,7 @@ import threading
 import time
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from datarobot_drum.drum.errors import (
@@ -30,15 +31,18 @@ from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.clients import WATCH_AFTER, Client, ClientLeft
+from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
 from datarobot_drum.drum.root_predictors.predict_mixin import (
     BrokenJson,
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
 if TYPE_CHECKING:
@@ -101,6 +105,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         max_body: int = 0,
         max_forwards: int = 100,
         max_async: int = 0,
+        max_bytes_held: int = 0,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
@@ -114,12 +119,18 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.recorder = Recorder()
         self.timings = Timings()
         self.monitor = ResourceMonitor()
-        self.gate = ProductionBackpressure(executor_workers, queue_depth)
+        self.gate = ProductionBackpressure(
+            executor_workers, queue_depth, max_bytes=max_bytes_held, max_age=queue_timeout
+        )
         self.threads = PredictionThreads(executor_workers, self.gate, max_async)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self.stuck = StuckWatch(
+            self.gate, request_timeout, self._be_stuck, self.threads.silent_since
+        )
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
+        self._expired = False
         self._when_loaded: list[Callable[[], None]] = []
 
     def load(self, build: Callable[[], tuple[Model, DeploymentConfig | None]]) -> None:
@@ -132,7 +143,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
         else:
-            self._become(State.READY)
+            self._become(State.DRAINING if self._expired else State.READY)
 
     def fail(self, error: BaseException) -> None:
         """There is no model and will be none: every route but `/livez` tells `error`."""
@@ -156,6 +167,18 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def expire(self) -> None:
+        """Answer what still waits or runs with 503, because this worker must end."""
+        with self._loaded:
+            self._expired = True
+            waiting, self._when_loaded = self._when_loaded, []
+            self._loaded.notify_all()
+        for notify in waiting:
+            notify()
+        self.threads.expire(
+            "the server is shutting down and the request did not end in time; try another one"
+        )
+
     def when_terminated(self, close: Callable[[], None]) -> None:
         """Call `close` when the server lets go of its model."""
         self._closers.append(close)
@@ -165,8 +188,17 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         while self._closers:
             self._closers.pop()()
         self.reports.stop()
-        if self.state in (State.READY, State.DRAINING):
+        if self.state in LOADED:
             self.model.terminate()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Does the model not return any more?"""
+        return self.state is State.STUCK
+
+    def _be_stuck(self) -> None:
+        self.state = State.STUCK
+        self.threads.expire(STUCK)
 
     def _become(self, state: State) -> None:
         with self._loaded:
@@ -179,12 +211,17 @@ class PredictionServer(PredictMixin, UpstreamMixin):
     def wait_until_loaded(self, timeout: float) -> bool:
         """Block until loading has ended, well or badly."""
         with self._loaded:
-            return self._loaded.wait_for(lambda: self.state is not State.STARTING, timeout)
+            self._loaded.wait_for(lambda: self._expired or not self._is_loading, timeout)
+            return not self._is_loading
+
+    @property
+    def _is_loading(self) -> bool:
+        return self.state is State.STARTING
 
     def when_loaded(self, notify: Callable[[], None]) -> None:
         """Call `notify` when loading has ended; at once if it has."""
         with self._loaded:
-            if self.state is State.STARTING:
+            if self._is_loading and not self._expired:
                 self._when_loaded.append(notify)
                 return
         notify()
@@ -319,41 +356,74 @@ class PredictionServer(PredictMixin, UpstreamMixin):
     def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
 
-        Raises Overloaded when the line is full, and StartupError when there is no model: then
-        there may be no prediction thread either.
+        Raises Overloaded when the line is full, the error of a body that could not be taken, and
+        StartupError when there is no model: then there may be no prediction thread either.
         """
-        if self.failure is not None:
-            request.close()
-            raise type(self.failure)(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )
         try:
+            self._check_model()
+            request.body.check()
             self.threads.submit(job)
-        except Overloaded:
+        except DrumError:
             request.close()
             raise
         return job
 
-    def call(self, route: Route, request: RequestAdapter) -> Reply:
-        """Answer one request from a front with threads, which may block."""
+    def _check_model(self) -> None:
+        if self.failure is not None or self.is_stuck:
+            error = self.unavailable()
+            if error is not None:
+                raise error
+
+    def check_line(self, route: Route) -> None:
+        """Raise what `submit` would raise now; for requests whose body is still to come."""
         if route.kind is Kind.MODEL:
-            return self._call_model(route, request)
+            self._check_model()
+            self.gate.check()
+
+    def new_deadline(self) -> Deadline:
+        """The deadline of a request that begins now, for it and all that it calls."""
+        deadline = Deadline(self.limits.deadline)
+        current_deadline.set(deadline)
+        return deadline
+
+    def call(self, route: Route, request: RequestAdapter, client: Client | None = None) -> Reply:
+        """Answer one request from a front with threads, which may block.
+
+        Raises ClientLeft when `client` is there to tell that.
+        """
+        if route.kind is Kind.MODEL:
+            return self._call_model(route, request, client)
         if route.kind is Kind.STATUS:
             self.wait_until_loaded(self.limits.queue_timeout)
         return self.handle(route, request)
 
-    def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
+    def _call_model(self, route: Route, request: RequestAdapter, client: Client | None) -> Reply:
         done = threading.Event()
         try:
             job = self.submit(route, request, done.set)
-            left = job.patience()
-            while not done.wait(left):
-                left = job.overdue()
+            if not done.wait(min(job.patience(), WATCH_AFTER)):
+                _wait_long(job, done, client)
+            if job.reply is None:
+                # tells why, if it was ended by this server
+                job.overdue()
         except DrumError as error:
             return self.error_reply(error)
-        assert job.reply is not None  # noqa: S101  # set before `done`
+        if job.reply is None:
+            raise ClientLeft
         return job.reply
+
+
+def _wait_long(job: Job, done: threading.Event, client: Client | None) -> None:
+    def leave() -> None:
+        job.abandon()
+        done.set()
+
+    with nullcontext() if client is None else client.watch(leave):
+        while not done.wait(job.overdue()):
+            pass
 
 
 def _log_level(error: DrumError) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
     from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
     from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
+    from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 
 OK = b'{"message":"OK"}\n'
 
@@ -28,7 +29,13 @@ class State(Enum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+    STUCK = "stuck"
     FAILED = "failed"
+
+
+STUCK = "the model does not return and this worker is replaced; try again"
+#: The states in which there is a model.
+LOADED = frozenset({State.READY, State.DRAINING, State.STUCK})
 
 
 class ProbesMixin:
@@ -42,6 +49,7 @@ class ProbesMixin:
     timings: Timings
     monitor: ResourceMonitor
     gate: ProductionBackpressure
+    stuck: StuckWatch
     reports: Reports
 
     def unavailable(self) -> DrumError | None:
@@ -53,6 +61,8 @@ class ProbesMixin:
             return type(self.failure)(str(self.failure))
         if self.state is State.DRAINING:
             return NotReady("the server is shutting down; try another one")
+        if self.state is State.STUCK:
+            return NotReady(STUCK)
         return NotReady("the model is still loading; try again later")
 
     def ping(self, request: RequestAdapter) -> Reply:
@@ -67,7 +77,9 @@ class ProbesMixin:
         return Reply(body=OK)
 
     def livez(self, request: RequestAdapter) -> Reply:
-        """200 as long as the worker answers at all."""
+        """200 as long as the worker answers, or is about to be replaced because it is stuck."""
+        if self.state is State.STUCK and not self.stuck.is_being_replaced:
+            return self._probe(good=False)
         return Reply(body=b'{"status":"alive"}\n')
 
     def readyz(self, request: RequestAdapter) -> Reply:
@@ -76,7 +88,7 @@ class ProbesMixin:
 
     def startupz(self, request: RequestAdapter) -> Reply:
         """200 from the moment the model was loaded."""
-        return self._probe(self.state in (State.READY, State.DRAINING))
+        return self._probe(self.state in LOADED)
 
     def _probe(self, good: bool, **more: str) -> Reply:
         facts: dict[str, Any] = {"status": self.state.value, **more}

@@ -107,6 +107,8 @@ class StreamBuffer:
 
     def _put(self, piece: bytes) -> None:
         with self._changed:
+            if self._closed:
+                return
             self._pieces.append(piece)
             self._last = time.monotonic()
             self._wake()
@@ -153,6 +155,11 @@ class StreamBuffer:
         """Seconds to wait for the next piece."""
         return self._patience
 
+    @property
+    def due(self) -> float:
+        """When the next piece, or the end, should be there, on the monotonic clock."""
+        return self._last + self._patience
+
     def close(self) -> None:
         """The reader is gone: the model's iterator is closed after its current piece."""
         with self._changed:
@@ -161,6 +168,14 @@ class StreamBuffer:
             self._wake()
         if interrupt is not None:
             interrupt()
+
+    def cut(self, message: str) -> None:
+        """End the stream with an error event, for the reason that `message` tells."""
+        with self._changed:
+            if self._ended or self._closed:
+                return
+            self._pieces.append(error_event(message, "shutdown"))
+        self.close()
 
     def __iter__(self) -> Iterator[bytes]:
         """All pieces, blocking; for fronts with threads."""

@@ -70,6 +70,11 @@ class Turn:
         self._owner = None
         self._turns.give()
 
+    @property
+    def is_blocking(self) -> bool:
+        """Is the turn here, so that others wait for it?"""
+        return self._owner is not None
+
     @contextmanager
     def away(self) -> Iterator[None]:
         """Let others have the turn meanwhile; on a thread that has none, just what is inside."""
@@ -94,7 +99,10 @@ class Turn:
         running = self._start(coroutine, SimpleQueue())
         with self.away():
             outcome = running.news.get()
-        return outcome.get()
+        try:
+            return outcome.get()
+        finally:
+            del outcome
 
     def iterate(self, source: AsyncIterable[Any]) -> Iterator[Any]:
         """The pieces of an async iterable on the model loop; they end when cancelled."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from datarobot_drum.drum.errors import MalformedRequest
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
-from datarobot_drum.drum.root_predictors.probes import ProbesMixin, State
+from datarobot_drum.drum.root_predictors.probes import LOADED, ProbesMixin, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Route
 
@@ -36,7 +36,7 @@ class UpstreamMixin(ProbesMixin):
     forwards: ProductionBackpressure
 
     def _upstream(self) -> Upstream | None:
-        return self.model.upstream if self.state in (State.READY, State.DRAINING) else None
+        return self.model.upstream if self.state in LOADED else None
 
     def plan_forward(self, request: forward.Incoming) -> forward.Plan:
         """What to send for a request of direct access.

@@ -44,7 +44,7 @@ def test_cleanup_steps_run_in_descending_order_and_are_logged(
         )
     lifecycle.cleanup()
     assert done == ["a", "b", "c", "d"]
-    assert caplog.messages == [f"cleanup: step {name}" for name in "abcd"]
+    assert caplog.messages == [f"WorkerCtx cleanup: step {name}" for name in "abcd"]
 
 
 def test_both_may_be_called_twice() -> None:
@@ -117,7 +117,7 @@ def test_closeable_is_closed_at_cleanup(caplog: pytest.LogCaptureFixture) -> Non
     assert owner.calls == []
     lifecycle.cleanup()
     assert owner.calls == ["shutdown", "close"]
-    assert caplog.messages == ["cleanup: it", "cleanup: Closeable.close"]
+    assert caplog.messages == ["WorkerCtx cleanup: it", "WorkerCtx cleanup: Closeable.close"]
 
 
 @pytest.mark.parametrize("method", ["missing", "calls"])

@@ -341,3 +341,17 @@ def test_end_does_not_wait_for_ever_for_a_hook_that_blocks(
     assert "an async hook did not end within 0 s of its cancellation" in caplog.text
     go_on.set()
     loop.close(PATIENCE)
+
+
+def test_loop_that_a_hook_blocks_is_silent_since_it_was_asked(loop: ModelLoop) -> None:
+    held, go_on = threading.Event(), threading.Event()
+    assert loop.silent_since() is None
+    loop.start(_hold(held, go_on), SimpleQueue())
+    assert held.wait(PATIENCE)
+    assert loop.silent_since() is None
+    since = loop.silent_since()
+    assert since is not None
+    assert loop.silent_since() == since
+    go_on.set()
+    loop.wait(asyncio.sleep(0))
+    assert loop.silent_since() is None

@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -165,18 +166,21 @@ def test_stream_of_an_inference_server_keeps_its_own_interrupt(line: Line) -> No
 
 
 def test_stream_that_nobody_reads_lets_others_run(line: Line) -> None:
-    made: list[int] = []
+    made, is_full = list[int](), threading.Event()
 
     async def stream() -> AsyncIterator[bytes]:
         for number in range(1000):
             made.append(number)
+            if len(made) == BUFFERED_PIECES:
+                is_full.set()
             yield b"x"
 
     job = line.run(lambda: Reply(stream=shared_awaiter().iterate(stream())))
+    assert is_full.wait(PATIENCE)
     assert line.run(Reply).reply == Reply()
     assert job.reply is not None
     assert job.reply.buffer is not None
-    assert len(made) <= BUFFERED_PIECES + 1
+    assert len(made) == BUFFERED_PIECES
     job.reply.buffer.close()
 
 
@@ -225,11 +229,48 @@ def test_end_leaves_a_loop_alone_that_still_runs() -> None:
     line.end()
 
 
+def test_job_blocks_others_while_it_has_its_turn(line: Line) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def compute() -> Reply:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return Reply()
+
+    waiting = line.held()
+    computing = line.submit(compute)
+    assert begun.wait(PATIENCE)
+    assert (waiting.is_blocking(), computing.is_blocking()) == (False, True)
+    assert line.threads.silent_since() is None
+    go_on.set()
+
+
+def test_hook_is_cancelled_when_its_job_expires(line: Line) -> None:
+    line.held().expire("the server is shutting down")
+    assert line.cancelled.acquire(timeout=PATIENCE)
+
+
 class Request:
     """Something that a job holds."""
 
 
-def test_nothing_of_a_request_is_left_when_it_has_ended(line: Line) -> None:
+async def succeed(request: Request) -> None:
+    await asyncio.sleep(0)
+
+
+async def fail(request: Request) -> None:
+    raise KeyError("no")
+
+
+async def stream_and_fail(request: Request) -> AsyncIterator[bytes]:
+    yield b"a"
+    raise KeyError("no")
+
+
+@pytest.mark.parametrize("hook", [succeed, fail, stream_and_fail])
+def test_nothing_of_a_request_is_left_when_it_has_ended(
+    line: Line, hook: Callable[..., Any]
+) -> None:
     requests: list[weakref.ref[Any]] = []
 
     def ask() -> None:
@@ -238,7 +279,11 @@ def test_nothing_of_a_request_is_left_when_it_has_ended(line: Line) -> None:
 
         def call() -> Reply:
             assert not is_abandoned.get()()
-            shared_awaiter().wait(asyncio.sleep(0))
+            with suppress(KeyError):
+                if hook is stream_and_fail:
+                    list(shared_awaiter().iterate(hook(request)))
+                else:
+                    shared_awaiter().wait(hook(request))
             return Reply(200, repr(request).encode())
 
         line.run(call)
@@ -247,7 +292,8 @@ def test_nothing_of_a_request_is_left_when_it_has_ended(line: Line) -> None:
     try:
         for _ in range(20):
             ask()
+        left = sum(reference() is not None for reference in requests)
     finally:
         gc.enable()
     # the last ones may still be on their way out of their threads
-    assert sum(reference() is not None for reference in requests) <= 4
+    assert left <= 4
