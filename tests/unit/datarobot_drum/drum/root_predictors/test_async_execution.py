@@ -165,18 +165,21 @@ def test_stream_of_an_inference_server_keeps_its_own_interrupt(line: Line) -> No
 
 
 def test_stream_that_nobody_reads_lets_others_run(line: Line) -> None:
-    made: list[int] = []
+    made, is_full = list[int](), threading.Event()
 
     async def stream() -> AsyncIterator[bytes]:
         for number in range(1000):
             made.append(number)
+            if len(made) == BUFFERED_PIECES:
+                is_full.set()
             yield b"x"
 
     job = line.run(lambda: Reply(stream=shared_awaiter().iterate(stream())))
+    assert is_full.wait(PATIENCE)
     assert line.run(Reply).reply == Reply()
     assert job.reply is not None
     assert job.reply.buffer is not None
-    assert len(made) <= BUFFERED_PIECES + 1
+    assert len(made) == BUFFERED_PIECES
     job.reply.buffer.close()
 
 
