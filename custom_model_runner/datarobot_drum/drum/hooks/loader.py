@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from datarobot_drum.custom_task_interfaces import CustomTaskInterface
 from datarobot_drum.drum.enum import CUSTOM_FILE_NAME, TargetType
 from datarobot_drum.drum.errors import LoadHookError, StartupError
 from datarobot_drum.drum.hooks.loops import OWN_LOOP, Awaiter, shared_awaiter
-from datarobot_drum.drum.hooks.spec import FIT, HOOKS, INIT, LOAD_MODEL, Hook
+from datarobot_drum.drum.hooks.spec import CHAT, FIT, HOOKS, INIT, LOAD_MODEL, Hook
 
 logger = logging.getLogger("drum.hooks")
 
@@ -39,8 +39,8 @@ class BoundHook:
     def __call__(self, *args: Any, **extras: Any) -> Any:
         """Call with as many of `args` as it takes and the `extras` it accepts.
 
-        A coroutine is run to its end and an async iterable becomes an iterator: on the event loop
-        of the calling thread, or with `shares_loop` where `use_awaiter` says.
+        A coroutine is run to its end and an async stream becomes an iterator: on the event loop of
+        the calling thread, or with `shares_loop` where `use_awaiter` says.
         """
         if self.keywords is not None:
             extras = {name: value for name, value in extras.items() if name in self.keywords}
@@ -54,14 +54,17 @@ class BoundHook:
             # SystemExit, say, ends a command but not a server, which shows this note
             error.add_note(f"Model '{self.hook.name}' hook failed.")
             raise
-        # looked up on the type: a data frame would look for a column of that name
-        if hasattr(type(result), "__aiter__"):
+        if inspect.isasyncgen(result) or (self.hook is CHAT and _is_async_stream(result)):
             return self._awaiter.iterate(result)
         return result
 
     @property
     def _awaiter(self) -> Awaiter:
         return shared_awaiter() if self.shares_loop else OWN_LOOP
+
+
+def _is_async_stream(result: Any) -> bool:
+    return isinstance(result, AsyncIterable) and not isinstance(result, Iterable)
 
 
 def bind(hook: Hook, function: Callable[..., Any]) -> BoundHook:

@@ -32,9 +32,13 @@ class Outcome:
 
     def get(self) -> Any:
         """The value; raises the error if there is one."""
-        if self.error is not None:
-            raise self.error
-        return self.value
+        try:
+            if self.error is not None:
+                raise self.error
+            return self.value
+        finally:
+            # the error holds this frame, which must not hold the error
+            del self
 
 
 News = SimpleQueue[Outcome]
@@ -125,8 +129,11 @@ class Pieces(Iterator[Any]):
         if news.is_piece:
             return news.value
         was_cancelled, self._running = self._running.is_cancelled, None
-        if not was_cancelled:
-            news.get()
+        try:
+            if not was_cancelled:
+                news.get()
+        finally:
+            del news
         raise StopIteration
 
     def _wait(self) -> Outcome:

@@ -94,7 +94,10 @@ class Turn:
         running = self._start(coroutine, SimpleQueue())
         with self.away():
             outcome = running.news.get()
-        return outcome.get()
+        try:
+            return outcome.get()
+        finally:
+            del outcome
 
     def iterate(self, source: AsyncIterable[Any]) -> Iterator[Any]:
         """The pieces of an async iterable on the model loop; they end when cancelled."""

@@ -237,6 +237,11 @@ def test_stream_of_an_async_client_becomes_an_iterator_and_is_closed() -> None:
     assert stream.closed == 1
 
 
+def test_model_that_can_be_iterated_asynchronously_stays_as_it_is() -> None:
+    stream = Clinging()
+    assert bind(spec.LOAD_MODEL, lambda code_dir: stream)("here") is stream
+
+
 def passed_on(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any) -> Any:

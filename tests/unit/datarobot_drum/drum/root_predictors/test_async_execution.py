@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -232,7 +233,23 @@ class Request:
     """Something that a job holds."""
 
 
-def test_nothing_of_a_request_is_left_when_it_has_ended(line: Line) -> None:
+async def succeed(request: Request) -> None:
+    await asyncio.sleep(0)
+
+
+async def fail(request: Request) -> None:
+    raise KeyError("no")
+
+
+async def stream_and_fail(request: Request) -> AsyncIterator[bytes]:
+    yield b"a"
+    raise KeyError("no")
+
+
+@pytest.mark.parametrize("hook", [succeed, fail, stream_and_fail])
+def test_nothing_of_a_request_is_left_when_it_has_ended(
+    line: Line, hook: Callable[..., Any]
+) -> None:
     requests: list[weakref.ref[Any]] = []
 
     def ask() -> None:
@@ -241,7 +258,11 @@ def test_nothing_of_a_request_is_left_when_it_has_ended(line: Line) -> None:
 
         def call() -> Reply:
             assert not is_abandoned.get()()
-            shared_awaiter().wait(asyncio.sleep(0))
+            with suppress(KeyError):
+                if hook is stream_and_fail:
+                    list(shared_awaiter().iterate(hook(request)))
+                else:
+                    shared_awaiter().wait(hook(request))
             return Reply(200, repr(request).encode())
 
         line.run(call)
