@@ -242,7 +242,8 @@ def test_stuck_worker_is_replaced_while_the_others_serve(
     with commanded(running_server, tmp_path, kind, **settings) as served:
         assert served.send("wait", next(numbers)).status_code == 504
         stuck = served.wait_for_begin(1)
-        statuses, pids = set(), set()
+        statuses: set[int] = set()
+        pids: set[int] = set()
         while is_alive(stuck) or len(pids - {stuck}) < 2:
             answer = httpx.post(
                 f"{served.server.url}/predict/", content=row("sleep"), headers=CSV, timeout=20
