@@ -7,8 +7,7 @@ import threading
 import time
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.errors import (
     INTERNAL_ERROR,
@@ -31,9 +30,15 @@ from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
-from datarobot_drum.drum.root_predictors.clients import WATCH_AFTER, Client, ClientLeft
+from datarobot_drum.drum.root_predictors.clients import (
+    WATCH_AFTER,
+    Client,
+    ClientLeft,
+    wait_long,
+)
 from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
+from datarobot_drum.drum.root_predictors.fronts import FastAPIRoutes, FlaskRoutes
 from datarobot_drum.drum.root_predictors.predict_mixin import (
     BrokenJson,
     PredictMixin,
@@ -54,34 +59,6 @@ logger = logging.getLogger("drum.server")
 USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
 PROBES = frozenset({"livez", "readyz", "startupz"})
-
-
-class FlaskRoutes(Protocol):
-    """What is needed of a Flask blueprint."""
-
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Any = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
-        """Register one path."""
-
-
-class FastAPIRoutes(Protocol):
-    """What is needed of a FastAPI router."""
-
-    def add_route(
-        self,
-        path: str,
-        endpoint: Any,
-        methods: Any = None,
-        name: str | None = None,
-        include_in_schema: bool = True,
-    ) -> None:
-        """Register one path."""
 
 
 class PredictionServer(PredictMixin, UpstreamMixin):
@@ -405,7 +382,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         try:
             job = self.submit(route, request, done.set)
             if not done.wait(min(job.patience(), WATCH_AFTER)):
-                _wait_long(job, done, client)
+                wait_long(job, done, client)
             if job.reply is None:
                 # tells why, if it was ended by this server
                 job.overdue()
@@ -414,16 +391,6 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if job.reply is None:
             raise ClientLeft
         return job.reply
-
-
-def _wait_long(job: Job, done: threading.Event, client: Client | None) -> None:
-    def leave() -> None:
-        job.abandon()
-        done.set()
-
-    with nullcontext() if client is None else client.watch(leave):
-        while not done.wait(job.overdue()):
-            pass
 
 
 def _log_level(error: DrumError) -> int:
