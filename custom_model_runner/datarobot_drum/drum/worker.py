@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from datarobot_drum.drum import forks, noticeboard
+from datarobot_drum.drum import forks, noticeboard, processes
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle
@@ -47,6 +47,9 @@ POLL_PERIOD = 0.02
 
 #: Seconds that stopping and cleaning up may take after the time of the requests.
 CLEANUP_TIME = 10.0
+
+#: Cleaned up when everybody had a chance to end his own, before the finish line.
+LEFT_BEHIND = -5
 
 #: Seconds at most that the requests of a worker have whose slots are all stuck.
 REPLACED_TIME = 5.0
@@ -225,6 +228,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
             give_up(BOOT_FAILURE)
 
     ctx.start()
+    ctx.defer_cleanup(processes.end_children, desc="processes of the model", order=LEFT_BEHIND)
     ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:

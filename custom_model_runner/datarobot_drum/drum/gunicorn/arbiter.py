@@ -65,7 +65,7 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         serving = self._in_service()
         due = [worker for worker in serving if self._is_due(worker)]
         fresh = [worker for worker in serving if not self._is_due(worker)]
-        self.restarts.look_at(self.num_workers, fresh)
+        self.restarts.look_at(self.num_workers, serving)
         ready = [worker for worker in serving if worker.board.ready]
         for worker in serving:
             worker.board.must_wait = bool(ready)
@@ -113,6 +113,7 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
 
     def reap_workers(self) -> None:
         """Take leave of workers that have ended; HaltServer when starting more would be no use."""
+        self.restarts.look_at(self.num_workers, self._in_service())
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
