@@ -38,8 +38,10 @@ def __getattr__(name: str) -> Any:
 def run_server(spec: ServeSpec, settings: Settings) -> int:
     """Serve until told to stop; the exit code (the production servers replace this process)."""
     server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
+    logger.info(">>> Start drum in the server mode")
     logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
     _find_temporary_folder()
+    _compare_timeouts(settings)
     watchdog.start(spec, settings)
     if server_type is ServerType.FLASK:
         _warn_of_workers(settings.workers)
@@ -63,6 +65,17 @@ def _find_temporary_folder() -> None:
         if os.access(MEMORY_FOLDER, os.W_OK | os.X_OK):
             logger.warning("no folder for temporary files is writable; %s is used", MEMORY_FOLDER)
             os.environ["TMPDIR"] = MEMORY_FOLDER
+
+
+def _compare_timeouts(settings: Settings) -> None:
+    asked_for = settings.model_fields_set & {"graceful_timeout", "request_timeout"}
+    if asked_for and settings.graceful_timeout < settings.request_timeout:
+        logger.warning(
+            "a request may run for %g s (DRUM_CLIENT_REQUEST_TIMEOUT), but when the server stops "
+            "it is cut after %d s (DRUM_UVICORN_GRACEFUL_TIMEOUT)",
+            settings.request_timeout,
+            settings.graceful_timeout,
+        )
 
 
 def _warn_of_workers(asked: int) -> None:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from datarobot_drum.drum import forks, noticeboard, processes
+from datarobot_drum.drum import forks, noticeboard, processes, thread_errors
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
-from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle
+from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle, set_worker_ctx
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
@@ -73,6 +73,8 @@ class ServerCtx(WorkerLifecycle):
         self._requests_end: float | None = None
         # a queue, because a signal handler may be interrupted by another one
         self._drained: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # extensions and hooks register what they need to have closed
+        set_worker_ctx(self)
 
     def start(self) -> None:
         """As in every lifecycle; from here on requests end when their time is over."""
@@ -211,6 +213,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     server, spec = ctx.server, ctx.spec
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
+    thread_errors.end_on_unrecoverable()
     _show_prints_at_once()
 
     def load() -> None:
