@@ -194,6 +194,22 @@ def test_requests_that_do_not_end_are_cut_with_an_answer(serve, front, gates):
 
 
 @every_front
+def test_server_listens_for_the_pre_stop_delay_and_says_that_it_drains(serve, front):
+    with serve(front, {"DRUM_PRE_STOP_DELAY": "1.5"}) as server:
+        began = time.monotonic()
+        server.process.terminate()
+        wait_for(lambda: new_connection(server, "/readyz").status_code == 503, "the drain", 1)
+        assert new_connection(server, "/readyz").json() == {"status": "draining"}
+        assert new_connection(server, "/startupz").status_code == 200
+        assert server.process.wait(20) == front.interrupted
+        assert 1.5 < time.monotonic() - began < 1.5 + AT_ONCE
+
+
+def new_connection(server, path: str) -> httpx.Response:
+    return server.get(path, headers={"Connection": "close"})
+
+
+@every_front
 def test_sigterm_ends_a_server_that_loads_its_model(serve, front, gates):
     with serve(front, {"DRUM_TEST_LOAD_GATE": "1"}, wait=False) as server:
         gates.wait_until_reached("load")

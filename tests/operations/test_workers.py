@@ -20,6 +20,7 @@ from tests.operations.fronts import (
     FLASK,
     PRODUCTION,
     answering_worker,
+    every_front,
     is_alive,
     production_front,
     serving,
@@ -43,6 +44,10 @@ def load_model(code_dir):
 
 
 def score(data, model, **kwargs):
+    if "replace" in data.columns:
+        from datarobot_drum.drum.lifecycle import replace_worker
+
+        replace_worker("the model asks for it")
     return pd.DataFrame({"Predictions": data["a"] * 2.0})
 """
 
@@ -96,6 +101,19 @@ def test_stopped_server_leaves_no_process(running_server, front, code_dir):
         server.process.terminate()
         assert server.process.wait(10) == front.interrupted
         assert not is_alive(child_of(code_dir))
+
+
+@every_front
+def test_worker_that_asks_for_it_is_drained_and_replaced(running_server, front, code_dir):
+    with serving(running_server, front, code_dir) as server:
+        worker = answering_worker(server)
+        reply = server.post("/predict/", content=b"a,replace\n1,1\n2,1\n", headers=CSV)
+        assert front is FLASK or reply.content == ANSWER
+        if front is FLASK:
+            assert server.process.wait(10) == 1
+            return
+        wait_for(lambda: server.is_ready() and answering_worker(server) != worker, "the next one")
+        wait_for(lambda: not is_alive(worker), "the end of the first", 10)
 
 
 @pytest.mark.parametrize("front", [PRODUCTION[0], PRODUCTION[-1]], ids=str)
