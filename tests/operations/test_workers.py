@@ -20,7 +20,6 @@ from tests.operations.fronts import (
     FLASK,
     PRODUCTION,
     answering_worker,
-    every_front,
     is_alive,
     production_front,
     serving,
@@ -94,7 +93,7 @@ def test_killed_worker_is_replaced_and_nothing_outlives_the_killed(running_serve
         wait_for(lambda: not any(map(is_alive, left)), "the end of its processes", 10)
 
 
-@pytest.mark.parametrize("front", [FLASK, PRODUCTION[0], PRODUCTION[-1]], ids=str)
+@pytest.mark.parametrize("front", [FLASK, PRODUCTION[-1]], ids=str)
 def test_stopped_server_leaves_no_process(running_server, front, code_dir):
     (code_dir / "weights").write_text("with a child")
     with serving(running_server, front, code_dir) as server:
@@ -103,7 +102,7 @@ def test_stopped_server_leaves_no_process(running_server, front, code_dir):
         assert not is_alive(child_of(code_dir))
 
 
-@every_front
+@pytest.mark.parametrize("front", [FLASK, PRODUCTION[0], PRODUCTION[-1]], ids=str)
 def test_worker_that_asks_for_it_is_drained_and_replaced(running_server, front, code_dir):
     with serving(running_server, front, code_dir) as server:
         worker = answering_worker(server)
@@ -128,9 +127,13 @@ def test_workers_that_can_no_longer_start_end_the_server_once(running_server, fr
         assert time.monotonic() - began > 3
 
 
-@pytest.mark.parametrize("front", [PRODUCTION[0], PRODUCTION[-1]], ids=str)
-def test_reload_of_a_broken_model_leaves_the_old_one_in_service(running_server, front, code_dir):
-    with serving(running_server, front, code_dir) as server:
+@pytest.mark.parametrize(
+    ("front", "args"), [(PRODUCTION[0], ()), (PRODUCTION[-1], ("--with-error-server",))], ids=str
+)
+def test_reload_of_a_broken_model_leaves_the_old_one_in_service(
+    running_server, front, args, code_dir
+):
+    with serving(running_server, front, code_dir, *args) as server:
         worker = answering_worker(server)
         (code_dir / "weights").unlink()
         server.process.send_signal(signal.SIGHUP)

@@ -210,7 +210,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     When loading fails and no error server was asked for, `give_up` gets the exit code; it is
     called on that thread and must end the process.
     """
-    server, spec = ctx.server, ctx.spec
+    server, spec, board = ctx.server, ctx.spec, noticeboard.own()
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
     thread_errors.end_on_unrecoverable()
@@ -218,11 +218,13 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
 
     def load() -> None:
         server.load(lambda: _build_model(server, spec, ctx.settings))
-        if server.failure is None or spec.with_error_server:
-            noticeboard.own().ready = True
         if server.failure is None:
+            board.ready = True
             server.model.when_failed(fail)
-        elif not spec.with_error_server:
+        elif spec.with_error_server and not board.must_wait:
+            board.ready = True
+        else:
+            # where others serve, they are a better answer than 513
             give_up(BOOT_FAILURE)
 
     def fail(error: StartupError) -> None:
@@ -235,7 +237,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
-        noticeboard.own().ready = True
+        board.ready = True
         return
     ctx.defer_stop(
         lambda: server.threads.stop(LAST_WORDS),

@@ -83,6 +83,7 @@ class FlaskWorkerCtx(worker.ServerCtx):
     def end(self) -> None:
         """Stop and clean up; requests in flight are cut, with an answer that says so."""
         self.hurry()
+        self.kill_at_end()
         self.stop()
         self.cleanup()
 

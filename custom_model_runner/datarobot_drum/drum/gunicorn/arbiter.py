@@ -139,6 +139,8 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         self.log.error("Worker (pid:%s) %s", worker.pid, _ending(code))
         if was_leaving:
             return
+        if was_ready and code == BOOT_FAILURE:
+            raise HaltServer("The model has given up.", BOOT_FAILURE)
         self.restarts.note_failure(was_ready=was_ready, started=worker.started)
         serves = any(other.board.ready for other in self._in_service())
         if not was_ready and self.restarts.is_hopeless(serves=serves):

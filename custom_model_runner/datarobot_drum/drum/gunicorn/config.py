@@ -153,7 +153,8 @@ def end_worker(arbiter: Any, worker: Any) -> None:
     ctx = _context(worker)
     if ctx is not None:
         ctx.end()
-        _leave_stuck_threads()
+        if arbiter is not None:
+            _leave_stuck_threads()
 
 
 def _leave_stuck_threads() -> None:
