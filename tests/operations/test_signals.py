@@ -235,6 +235,18 @@ def test_interrupted_idle_server_ends_at_once_with_its_workers(serve, front, num
         wait_for(lambda: not any(map(is_alive, tree)), "the end of the workers", AT_ONCE)
 
 
+@pytest.mark.parametrize("front", [PRODUCTION[0], PRODUCTION[-1]], ids=str)
+def test_interrupted_server_answers_what_runs_and_ends_at_once(serve, front, gates):
+    with serve(front) as server:
+        stream, behind = busy_with(server, gates)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began < AT_ONCE
+        assert "shutting down" in stream.end()
+        assert behind.answer().status_code == 503
+
+
 @production_front
 def test_usr1_changes_nothing_and_hup_replaces_workers_that_serve_on(serve, front, gates):
     with serve(front) as server:
