@@ -87,7 +87,7 @@ class Load:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             except OSError:
                 self.tally.refused += 1
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
                 continue
             try:
                 await self._use(reader, writer)
