@@ -1,6 +1,7 @@
-"""A server of a user that the system does not know, who can write nowhere.
+"""A server of a user that the system does not know, who can write nowhere; its hooks in turn.
 
-Row 17 of the conformance table: start as uid 12345, read-only root, home not writable. Only root
+Row 17 of the conformance table: start as uid 12345, read-only root, home not writable. Row 9: two
+overlapping requests into a model that asserts "not concurrent", at default settings. Only root
 can take another user's id; anybody else's servers run under his own, in the same read-only root.
 """
 
@@ -10,7 +11,9 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +22,12 @@ from tests.conftest import DRUM, RunningServer, clean_environment, find_free_por
 from tests.operations.fronts import ANSWER, CSV, DATA, every_front
 
 UID = 12345
+CLIENTS = 8
 MODEL = """
-import os
+import os, threading, time
 import pandas as pd
+
+busy = threading.Lock()
 
 
 def load_model(code_dir):
@@ -31,7 +37,13 @@ def load_model(code_dir):
 
 
 def score(data, model, **kwargs):
-    return pd.DataFrame({"Predictions": data["a"] * 2.0})
+    if not busy.acquire(blocking=False):
+        raise RuntimeError("two hooks at once")
+    try:
+        time.sleep(0.02)
+        return pd.DataFrame({"Predictions": data["a"] * 2.0})
+    finally:
+        busy.release()
 """
 #: Every file system becomes read-only but the kernel's, then the command takes this one's place.
 READ_ONLY = """
@@ -90,9 +102,18 @@ def readable_folder() -> Iterator[Path]:
 
 
 @every_front
-def test_server_needs_no_known_user_and_no_folder_to_write_to(front, readable_folder, tmp_path):
-    with strangers_server(front, readable_folder, tmp_path / "log") as server:
-        assert server.post("/predict/", content=DATA, headers=CSV).content == ANSWER
+def test_stranger_s_server_answers_requests_in_turn(front, readable_folder, tmp_path):
+    barrier = threading.Barrier(CLIENTS)
+
+    def predict(server: RunningServer) -> bytes:
+        barrier.wait(30)
+        return server.post("/predict/", content=DATA, headers=CSV).content
+
+    with (
+        strangers_server(front, readable_folder, tmp_path / "log") as server,
+        ThreadPoolExecutor(CLIENTS) as pool,
+    ):
+        assert list(pool.map(predict, [server] * CLIENTS)) == [ANSWER] * CLIENTS
         process = Path(f"/proc/{server.process.pid}/status").read_text()
         expected = UID if os.getuid() == 0 else os.getuid()
         assert f"Uid:\t{expected}\t" in process

@@ -78,7 +78,7 @@ def test_recycling_loses_nothing(running_server, front, code_dir):
         wait_for(lambda: len(workers_of(server)) == 2, "the end of those that are replaced")
 
 
-@production_front
+@pytest.mark.parametrize("front", [PRODUCTION[0], PRODUCTION[-1]], ids=str)
 def test_killed_worker_is_replaced_and_nothing_outlives_the_killed(running_server, front, code_dir):
     (code_dir / "weights").write_text("with a child")
     with serving(running_server, front, code_dir) as server:
@@ -115,7 +115,7 @@ def test_worker_that_asks_for_it_is_drained_and_replaced(running_server, front, 
         wait_for(lambda: not is_alive(worker), "the end of the first", 10)
 
 
-@pytest.mark.parametrize("front", [PRODUCTION[0], PRODUCTION[-1]], ids=str)
+@pytest.mark.parametrize("front", [PRODUCTION[-1]], ids=str)
 def test_workers_that_can_no_longer_start_end_the_server_once(running_server, front, code_dir):
     with serving(running_server, front, code_dir) as server:
         (code_dir / "weights").unlink()
