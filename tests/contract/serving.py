@@ -159,7 +159,7 @@ def _flask(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iter
 @contextmanager
 def _gunicorn(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iterator[Client]:
     server = worker.build_server(spec, settings, ServerType.GUNICORN)
-    app = WorkerApp(WorkerCtx(create_wsgi_app(server, spec, settings), server, spec, settings))
+    app = WorkerApp(WorkerCtx(server, spec, settings))
     arbiter_worker = SimpleNamespace(wsgi=app)
     client = Client(GunicornFront(app), server, Path(spec.model.code_dir))
     gunicorn_config.start_worker(arbiter_worker)

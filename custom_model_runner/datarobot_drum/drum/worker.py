@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from datarobot_drum.drum import forks, noticeboard
+from datarobot_drum.drum import forks, noticeboard, processes, thread_errors
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
-from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle
+from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle, set_worker_ctx
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
@@ -48,6 +48,9 @@ POLL_PERIOD = 0.02
 #: Seconds that stopping and cleaning up may take after the time of the requests.
 CLEANUP_TIME = 10.0
 
+#: Cleaned up when everybody had a chance to end his own, before the finish line.
+LEFT_BEHIND = -5
+
 #: Seconds at most that the requests of a worker have whose slots are all stuck.
 REPLACED_TIME = 5.0
 
@@ -70,6 +73,8 @@ class ServerCtx(WorkerLifecycle):
         self._requests_end: float | None = None
         # a queue, because a signal handler may be interrupted by another one
         self._drained: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # extensions and hooks register what they need to have closed
+        set_worker_ctx(self)
 
     def start(self) -> None:
         """As in every lifecycle; from here on requests end when their time is over."""
@@ -208,18 +213,21 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     called on that thread and must end the process. When the model does not return any more,
     the context replaces the worker.
     """
-    server, spec = ctx.server, ctx.spec
+    server, spec, board = ctx.server, ctx.spec, noticeboard.own()
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
+    thread_errors.end_on_unrecoverable()
     _show_prints_at_once()
 
     def load() -> None:
         server.load(lambda: _build_model(server, spec, ctx.settings))
-        if server.failure is None or spec.with_error_server:
-            noticeboard.own().ready = True
         if server.failure is None:
+            board.ready = True
             server.model.when_failed(fail)
-        elif not spec.with_error_server:
+        elif spec.with_error_server and not board.must_wait:
+            board.ready = True
+        else:
+            # where others serve, they are a better answer than 513
             give_up(BOOT_FAILURE)
 
     def fail(error: StartupError) -> None:
@@ -228,10 +236,11 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
             give_up(BOOT_FAILURE)
 
     ctx.start()
+    ctx.defer_cleanup(processes.end_children, desc="processes of the model", order=LEFT_BEHIND)
     ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
-        noticeboard.own().ready = True
+        board.ready = True
         return
     ctx.defer_stop(server.stuck.stop, desc="watch of stuck slots")
     ctx.defer_stop(

@@ -33,6 +33,7 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
         server = DrainingServer(self.config, self)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, server.end_at_once)
-        await server.serve(sockets=self.sockets)
+        # uvloop closes the descriptor of a socket that is wrapped, as Gunicorn's are, twice
+        await server.serve(sockets=[listener.sock for listener in self.sockets])
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -17,7 +17,6 @@ from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.flask.app import create_wsgi_app
-from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.flask")
@@ -60,11 +59,12 @@ class Stop:
 class FlaskWorkerCtx(worker.ServerCtx):
     """The lifecycle of a process that serves by itself: nobody starts another one."""
 
-    def __init__(
-        self, server: PredictionServer, spec: ServeSpec, settings: Settings, stop: Stop
-    ) -> None:
-        super().__init__(server, spec, settings)
+    _stop_serving: Stop
+
+    def stops_by(self, stop: Stop) -> Stop:
+        """`stop`, which ends the serving from now on."""
         self._stop_serving = stop
+        return stop
 
     def end_process(self) -> None:
         """Stop serving; the exit code asks to be started again."""
@@ -83,6 +83,7 @@ class FlaskWorkerCtx(worker.ServerCtx):
     def end(self) -> None:
         """Stop and clean up; requests in flight are cut, with an answer that says so."""
         self.hurry()
+        self.kill_at_end()
         self.stop()
         self.cleanup()
 
@@ -93,10 +94,9 @@ def run(spec: ServeSpec, settings: Settings) -> int:
         "the flask server type is for development; use gunicorn or fastapi in production"
     )
     server = worker.build_server(spec, settings, ServerType.FLASK)
-    app = create_wsgi_app(server, spec, settings)
-    http = _bind(spec, settings, app)
-    stop = Stop(http)
-    ctx = FlaskWorkerCtx(server, spec, settings, stop)
+    ctx = FlaskWorkerCtx(server, spec, settings)
+    http = _bind(spec, settings, create_wsgi_app(server, spec, settings))
+    stop = ctx.stops_by(Stop(http))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: ctx.interrupt(frame))
     worker.start(ctx, stop)

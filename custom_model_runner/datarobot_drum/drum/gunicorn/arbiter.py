@@ -6,6 +6,7 @@ fast as workers die; and waits for old workers in the middle of its loop, deaf t
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -42,7 +43,8 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
     def __init__(self, app: Any) -> None:
         self.restarts = Restarts()
         self.is_stopping = False
-        self._told: set[int] = set()
+        #: when workers that are to end are killed, by their process ids
+        self._ending: dict[int, float] = {}
         self._due: set[int] = set()
         super().__init__(app)
 
@@ -53,7 +55,7 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
 
     def _in_service(self) -> list[Any]:
         workers = sorted(self.WORKERS.values(), key=lambda worker: worker.age)
-        return [w for w in workers if w.pid not in self._told and not w.board.leaving]
+        return [w for w in workers if w.pid not in self._ending and not w.board.leaving]
 
     def _is_due(self, worker: Any) -> bool:
         return worker.pid in self._due or worker.board.wants_successor
@@ -62,10 +64,11 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         """Start and stop workers so that there are always enough that serve."""
         if self.is_stopping:
             return
+        self._kill_overdue()
         serving = self._in_service()
         due = [worker for worker in serving if self._is_due(worker)]
         fresh = [worker for worker in serving if not self._is_due(worker)]
-        self.restarts.look_at(self.num_workers, fresh)
+        self.restarts.look_at(self.num_workers, serving)
         ready = [worker for worker in serving if worker.board.ready]
         for worker in serving:
             worker.board.must_wait = bool(ready)
@@ -88,8 +91,23 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
 
     def _retire(self, worker: Any) -> None:
         self.log.info("Worker (pid:%s) is replaced", worker.pid)
-        self._told.add(worker.pid)
+        self._let_end(worker)
         self.kill_worker(worker.pid, signal.SIGTERM)
+
+    def _let_end(self, worker: Any) -> None:
+        limit = self.cfg.graceful_timeout + MARGIN
+        self._ending.setdefault(worker.pid, time.monotonic() + limit)
+
+    def _kill_overdue(self) -> None:
+        """Kill workers that should have ended; a hook in native code may hold them."""
+        now = time.monotonic()
+        for worker in self.WORKERS.values():
+            if worker.board.leaving:
+                self._let_end(worker)
+        for pid in [pid for pid, end in self._ending.items() if end < now]:
+            self.log.error("Worker (pid:%s) did not end in time and is killed", pid)
+            self._ending[pid] = math.inf
+            self.kill_worker(pid, signal.SIGKILL)
 
     def reload(self) -> None:
         """Read the configuration anew and let every worker be replaced; returns at once."""
@@ -113,6 +131,7 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
 
     def reap_workers(self) -> None:
         """Take leave of workers that have ended; HaltServer when starting more would be no use."""
+        self.restarts.look_at(self.num_workers, self._in_service())
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -126,7 +145,7 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
                 self._take_leave(worker, os.waitstatus_to_exitcode(status))
 
     def _take_leave(self, worker: Any, code: int) -> None:
-        self._told.discard(worker.pid)
+        self._ending.pop(worker.pid, None)
         self._due.discard(worker.pid)
         was_ready, was_leaving = worker.board.ready, worker.board.leaving
         worker.board.close()
@@ -138,6 +157,8 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         self.log.error("Worker (pid:%s) %s", worker.pid, _ending(code))
         if was_leaving:
             return
+        if was_ready and code == BOOT_FAILURE:
+            raise HaltServer("The model has given up.", BOOT_FAILURE)
         self.restarts.note_failure(was_ready=was_ready, started=worker.started)
         serves = any(other.board.ready for other in self._in_service())
         if not was_ready and self.restarts.is_hopeless(serves=serves):

@@ -130,7 +130,8 @@ def ssl_context(config: Any, default_factory: Any) -> ssl.SSLContext:
 def prepare_worker(arbiter: Any, worker: Any) -> None:
     """Gunicorn's `pre_fork`: what the worker and the arbiter will both know."""
     worker.board = noticeboard.Noticeboard()
-    worker.board.must_wait = any(other.board.ready for other in arbiter.WORKERS.values())
+    boards = [other.board for other in arbiter.WORKERS.values()]
+    worker.board.must_wait = any(board.ready and not board.leaving for board in boards)
     worker.started = time.monotonic()
     worker.ask_for_signal = signalled_at_death_of(os.getpid(), signal.SIGTERM)
 
@@ -153,7 +154,8 @@ def end_worker(arbiter: Any, worker: Any) -> None:
     ctx = _context(worker)
     if ctx is not None:
         ctx.end()
-        _leave_stuck_threads()
+        if arbiter is not None:
+            _leave_stuck_threads()
 
 
 def _leave_stuck_threads() -> None:

@@ -64,14 +64,16 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
         if ctx is not None and ctx.leaving and self._waits_to_stop():
             return
         delay = 0.0 if ctx is None else ctx.begin_drain()
-        # answers tell clients to come back on another connection
-        self.cfg.set("keepalive", 0)
+        self.keep_no_more()
         if delay:
             signal.signal(signal.SIGALRM, self._end_listening)
             signal.siginterrupt(signal.SIGALRM, False)
             signal.setitimer(signal.ITIMER_REAL, delay)
         else:
             self._end_listening(sig, frame)
+
+    def keep_no_more(self) -> None:
+        """From now on answers tell clients to come back on another connection."""
 
     @staticmethod
     def _waits_to_stop() -> bool:
@@ -95,6 +97,12 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
 
 class DrainingThreads(Draining):
     """For the worker with threads: takes what waits at the socket before it is closed."""
+
+    max_keepalived: int
+
+    def keep_no_more(self) -> None:
+        """As if as many connections were kept as may be."""
+        self.max_keepalived = 0
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """As Gunicorn's; when the worker ends it also lets go of its sockets."""
@@ -129,11 +137,11 @@ class DrainingSync(Draining):
         for listener, client, address in waiting:
             self.notify()
             client.setblocking(True)
-            self.handle(_Closed(addresses[listener]), client, address)
+            self.handle(_Address(addresses[listener]), client, address)
 
 
-class _Closed:
-    """What is left of a listener: its address."""
+class _Address:
+    """What a connection needs to know of its listener, which may be closed already."""
 
     def __init__(self, address: Any) -> None:
         self._address = address
@@ -156,10 +164,17 @@ class DrainingGevent(Draining):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: set[Any] = set()
+        self._keepalive = self.cfg.keepalive
+
+    def keep_no_more(self) -> None:
+        """As if keep-alive were off, but connections that are kept already get their time."""
+        self.cfg.set("keepalive", 0)
 
     def timeout_ctx(self) -> Any:
         """As Gunicorn's, and remembers which connections wait for a request."""
-        return _Waiting(self._idle, super().timeout_ctx())
+        import gevent
+
+        return _Waiting(self._idle, gevent.Timeout(self._keepalive, False))
 
     def run(self) -> None:
         """Serve until SIGTERM, then until all connections are closed or time is over."""
@@ -190,7 +205,8 @@ class DrainingGevent(Draining):
         listener.setblocking(True)
         tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         pool = Pool(self.worker_connections)
-        server = StreamServer(listener, handle=partial(self.handle, listener), spawn=pool, **tls)
+        handle = partial(self.handle, _Address(listener.getsockname()))
+        server = StreamServer(listener, handle=handle, spawn=pool, **tls)
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
@@ -203,10 +219,8 @@ class DrainingGevent(Draining):
         server.close()
 
     def _close_idle(self) -> None:
-        import gevent
-
         for greenlet in list(self._idle):
-            gevent.kill(greenlet, NoMoreData(), block=False)
+            greenlet.kill(NoMoreData(), block=False)
 
 
 class _Waiting:

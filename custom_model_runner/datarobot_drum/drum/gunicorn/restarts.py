@@ -11,7 +11,7 @@ YOUNG = 10.0
 #: Seconds that a pause may grow to.
 LONGEST_PAUSE = 60.0
 #: Failures in a row after which the server stops, if no worker is ready.
-MOST_FAILURES = 5
+MOST_FAILURES = 4
 
 
 class Restarts:

@@ -12,7 +12,7 @@ from contextvars import ContextVar, copy_context
 
 import pytest
 
-from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.errors import DeadlineExceeded, NotReady, Overloaded
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 from datarobot_drum.drum.root_predictors.deadlines import FOREVER, Deadline, current_deadline
@@ -472,3 +472,55 @@ def test_prediction_thread_has_an_event_loop(line: Line) -> None:
     line.threads.submit(Job(call, done.set, line.gate, UNLIMITED))
     assert done.wait(30)
     assert seen == ["slept"]
+
+
+def test_expired_jobs_are_answered_and_keep_the_slot_until_the_model_returns(line: Line) -> None:
+    woken, discarded = threading.Semaphore(0), threading.Event()
+    running = line.held()
+    waiting = Job(Reply, woken.release, line.gate, UNLIMITED, discarded.set)
+    line.threads.submit(waiting)
+    line.threads.expire("the end")
+    assert woken.acquire(timeout=30)
+    assert discarded.is_set()
+    for job in (running, waiting):
+        with pytest.raises(NotReady, match="the end"):
+            job.overdue()
+    assert line.threads.is_busy
+    assert line.finish() | {"running": 0, "waiting": 0} == line.gate.figures()
+    assert not line.threads.is_busy
+
+
+def test_expired_stream_ends_with_an_error_event(line: Line) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"first"
+        line.entered.release()
+        assert line.release.wait(30)
+        yield b"second"
+
+    done = threading.Event()
+    job = Job(lambda: Reply(stream=pieces()), done.set, line.gate, UNLIMITED)
+    line.threads.submit(job)
+    assert done.wait(30)
+    assert line.entered.acquire(timeout=30)
+    assert job.reply is not None
+    assert job.reply.buffer is not None
+    line.threads.expire("the end")
+    line.threads.expire("again")
+    received = b"".join(job.reply.buffer)
+    assert received.startswith(b'firstdata: {"error": {"message": "the end"')
+    line.finish()
+    assert list(job.reply.buffer) == []
+
+
+def test_job_that_is_done_or_that_nobody_waits_for_does_not_expire(line: Line) -> None:
+    done = threading.Event()
+    job = Job(Reply, done.set, line.gate, UNLIMITED)
+    line.threads.submit(job)
+    assert done.wait(30)
+    left = line.held()
+    left.abandon()
+    for over in (job, left):
+        over.expire("the end")
+    assert job.overdue() == 0
+    line.finish()
+    assert left.reply is None

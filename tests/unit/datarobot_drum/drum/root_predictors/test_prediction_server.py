@@ -422,3 +422,31 @@ def test_unmatched_method_is_405_with_the_allowed_ones() -> None:
     reply = PredictionServer().unmatched(405, {"POST", "OPTIONS"})
     assert (reply.status, reply.headers) == (405, (("Allow", "OPTIONS, POST"),))
     assert message(reply) == "ERROR: method not allowed; use one of OPTIONS, POST"
+
+
+def test_server_that_expires_lets_nobody_wait_for_the_model(load: Load) -> None:
+    server, told = PredictionServer(), list[str]()
+    server.when_loaded(lambda: told.append("before"))
+    server.expire()
+    server.when_loaded(lambda: told.append("after"))
+    assert told == ["before", "after"]
+    assert not server.wait_until_loaded(30)
+    server.load(lambda: (load(SCORE), None))
+    assert server.state is State.DRAINING
+
+
+def test_call_that_expires_is_503(run: Serve) -> None:
+    server = run(HELD)
+    custom = sys.modules["custom"]
+
+    def expire() -> None:
+        assert custom.ENTERED.acquire(timeout=30)
+        server.expire()
+
+    expiring = threading.Thread(target=expire)
+    expiring.start()
+    reply = server.call(BY_NAME["predict"], predict_request())
+    custom.RELEASE.set()
+    expiring.join(30)
+    assert reply.status == 503
+    assert message(reply).startswith("ERROR: the server is shutting down")
