@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from datarobot_drum.drum.errors import MethodNotAllowed, NotFound
+from datarobot_drum.drum.errors import MethodNotAllowed, NotFound, RefusedRequest
 from datarobot_drum.drum.fastapi.context import Alarm, FastAPIWorkerCtx
 from datarobot_drum.drum.fastapi.forwarding import DISCONNECT, ClientLeft
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
@@ -101,7 +101,11 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> SpooledUpload
         return body
     more = True
     while more:
-        message = await receive()
+        try:
+            message = await receive()
+        except RefusedRequest:
+            body.close()
+            raise
         if message["type"] == DISCONNECT:
             body.close()
             raise ClientLeft

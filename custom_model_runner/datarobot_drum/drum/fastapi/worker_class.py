@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from datarobot_drum.drum.fastapi.config import UvicornConfig
+from datarobot_drum.drum.fastapi.protocol import GuardedProtocol, sweep
 
 
 class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has no types
@@ -22,15 +24,20 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.CONFIG_KWARGS = UvicornConfig.from_runtime_params().to_uvicorn_kwargs()
+        self._uvicorn = UvicornConfig.from_runtime_params()
+        self.CONFIG_KWARGS = self._uvicorn.to_uvicorn_kwargs()
         super().__init__(*args, **kwargs)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
+        edge = self._uvicorn.edge(self.wsgi.server.recorder)
+        self.config.http = functools.partial(GuardedProtocol, edge=edge)
         server = Server(config=self.config)
+        sweeper = asyncio.create_task(sweep(server.server_state.connections, edge))
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, _quit, server)
         await server.serve(sockets=self.sockets)
+        sweeper.cancel()
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 

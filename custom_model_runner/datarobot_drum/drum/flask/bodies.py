@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from datarobot_drum.drum.errors import RefusedRequest
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 
 logger = logging.getLogger("drum.flask")
@@ -31,6 +32,9 @@ def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
                 return body
             if body.wants_spill:
                 body.spill()
+    except RefusedRequest:
+        body.close()
+        raise
     except Exception:
         # each WSGI server has errors of its own for a broken body
         logger.info("cannot read the request body", exc_info=True)

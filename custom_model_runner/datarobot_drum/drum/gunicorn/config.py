@@ -15,6 +15,11 @@ from datarobot_drum.drum.settings import ServeSpec, Settings
 logger = logging.getLogger("drum.server")
 
 UVICORN_WORKER = "datarobot_drum.drum.fastapi.worker_class.DrumUvicornWorker"
+WORKERS = {
+    "gthread": "datarobot_drum.drum.gunicorn.workers.DrumThreadWorker",
+    "sync": "datarobot_drum.drum.gunicorn.workers.DrumSyncWorker",
+    "gevent": "datarobot_drum.drum.gunicorn.gevent_worker.DrumGeventWorker",
+}
 
 #: The core answers 504 at the deadline; only a worker that cannot even do that is killed, later.
 KILL_MARGIN = 30
@@ -47,10 +52,10 @@ class ArbiterConfig:
 
     @property
     def worker_class(self) -> str:
-        """The worker class by name or import path."""
+        """The import path of the worker class."""
         if self.server_type is ServerType.FASTAPI:
             return UVICORN_WORKER
-        return self.settings.gunicorn_worker_class
+        return WORKERS[self.settings.gunicorn_worker_class]
 
     @property
     def threads(self) -> int:
@@ -59,7 +64,7 @@ class ArbiterConfig:
         A request that waits for the prediction thread holds one too. Those come on top, so that
         probes always find a free one; threads are only made when they are needed.
         """
-        if self.worker_class != "gthread":
+        if self.worker_class != WORKERS["gthread"]:
             return 1
         threads = self.settings.gunicorn_threads + self.settings.queue_depth
         if self.spec.model.gpu_predictor is not None:
