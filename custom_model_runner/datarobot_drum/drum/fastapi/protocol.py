@@ -34,6 +34,7 @@ PARSED_METHODS = frozenset(
 PARSED_AS = b"POST"
 
 Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -44,7 +45,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._edge = edge
         self._framing = Framing()
         self._clock = BodyClock(edge)
-        self._clocked: object = None
+        self._watched: object = None
         # when the server began to wait for a head; 0 while it does not
         self._head_since = 0.0
         self._refusal: DrumError | None = None
@@ -52,13 +53,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._lingered = 0
         self._unsent = 0
         self._stalled = 0.0
+        #: the answer that is being sent is the last one
+        self.closes = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:
+        if self._linger_until or self._refusal is not None:
             self._throw_away(data)
             return
         self._unset_keepalive_if_required()
@@ -71,9 +74,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(error)
             return
         if framing.in_body:
-            if self._clocked is not framing.head:
-                self._clocked = framing.head
-                self._clock.restart()
+            self._watch_body()
             self._clock.got(len(data))
         elif framing.in_head:
             self._head_since = self._head_since or self.loop.time()
@@ -107,9 +108,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if head.version == b"1.0":
             # RFC 9110, 10.1.1: the expectation is ignored
             cycle.waiting_for_100_continue = False
-        if head.length != 0:
-            # the app is not running yet: it gets this one
-            vars(cycle)["receive"] = _receive_or_fail(self, cycle, cycle.receive)
+
+    def _watch_body(self) -> None:
+        """Time a body that did not come with its head, and let the app know what becomes of it."""
+        if self._watched is self._framing.head:
+            return
+        self._watched = self._framing.head
+        self._clock.restart()
+        cycle = self.cycle
+        # the app is not running yet: it gets these
+        vars(cycle)["receive"] = _receive_or_fail(self, cycle, cycle.receive)
+        vars(cycle)["send"] = _send_and_close(self, cycle, cycle.send)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """The client sends nothing more: it has left, or its body is cut off."""
@@ -125,7 +134,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._refusal is not None:
+        if self.closes:
+            self._linger()
+        elif self._refusal is not None:
             self._refuse(self._refusal)
         elif self._framing.in_head and not self.transport.is_closing():
             self._head_since = self.loop.time()
@@ -173,25 +184,31 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._idle():
             if self._framing.in_body and isinstance(error, RefusedRequest):
                 # the request was answered without its body
-                self.transport.close()
+                self._linger()
             else:
                 self._answer_and_close(error)
         elif self._framing.in_body:
             self._fail(error)
-        # else the requests before it are answered first: on_response_complete
+        else:
+            # the requests before it are answered first: on_response_complete
+            self.flow.pause_reading()
 
     def _fail(self, error: DrumError) -> None:
         """Let the app answer the request whose body has the error."""
-        cycle = self.cycle
-        cycle.keep_alive = False
-        cycle.message_event.set()
-        if cycle.response_started:
+        self._watch_body()
+        self.cycle.message_event.set()
+        if self.cycle.response_started:
             self.transport.close()
 
     def _answer_and_close(self, error: DrumError) -> None:
         client = self.client[0] if self.client else ""
-        self._unset_keepalive_if_required()
         self.transport.write(self._edge.refuse(error, self._framing.start, client))
+        self._linger()
+
+    def _linger(self) -> None:
+        self._unset_keepalive_if_required()
+        if self.transport.is_closing():
+            return
         if not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -201,9 +218,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._linger_until = self.loop.time() + LINGER
 
     def _throw_away(self, data: bytes) -> None:
-        self._lingered += len(data)
+        if self._linger_until:
+            self._lingered += len(data)
         if self._lingered > LINGER_BYTES:
             self.transport.close()
+
+    @property
+    def lacks_body(self) -> bool:
+        """Must more be read before the body can be over?"""
+        return self._framing.in_body
 
     @property
     def refusal(self) -> DrumError | None:
@@ -221,6 +244,23 @@ def _receive_or_fail(protocol: GuardedProtocol, cycle: Any, receive: Receive) ->
         return message
 
     return receive_or_fail
+
+
+def _send_and_close(protocol: GuardedProtocol, cycle: Any, send: Send) -> Send:
+    """`send`, but the answer to a request without its whole body is the last one."""
+
+    async def send_and_close(message: Any) -> None:
+        is_start = message["type"] == "http.response.start"
+        if not is_start or protocol.cycle is not cycle or not protocol.lacks_body:
+            await send(message)
+            return
+        kept, cycle.keep_alive = cycle.keep_alive, False
+        await send(message)
+        # the client was told; the protocol itself closes, after what is still on its way
+        cycle.keep_alive = kept
+        protocol.closes = True
+
+    return send_and_close
 
 
 async def sweep(connections: set[Any], edge: Edge) -> None:

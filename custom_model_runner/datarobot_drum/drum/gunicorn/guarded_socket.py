@@ -63,6 +63,9 @@ class GuardedSocket:
         head = self._framing.head
         if head is not None and head.closes:
             request.force_close()
+        own_rule = request.should_close
+        # asked when the head of the answer is sent: a body that is not there is not waited for
+        request.should_close = lambda: self._framing.lacks_body or own_rule()
 
     def look_ahead(self) -> bool:
         """Is there a whole head, or an error, in what was read already?"""

@@ -78,6 +78,13 @@ class Framing:
         return self._part is Part.HEAD and self._at < len(self._data)
 
     @property
+    def lacks_body(self) -> bool:
+        """Must more be read before the body can be over?"""
+        if self._part is Part.BODY:
+            return self._left > len(self._data) - self._at
+        return self.in_body
+
+    @property
     def start(self) -> bytes:
         """The beginning of what was not given out."""
         return self._data[self._at : self._at + MAX_HEAD]

@@ -86,6 +86,9 @@ def check_request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
     method, target, major, minor = match.groups()
     if major != b"1":
         raise RefusedRequest("this server speaks HTTP/1.1 and HTTP/1.0", 505)
+    if method != method.upper():
+        # a framework would take `get` for GET, which it is not
+        raise RefusedRequest("methods are case-sensitive, and none has small letters", 501)
     return method, target, b"1." + minor
 
 
