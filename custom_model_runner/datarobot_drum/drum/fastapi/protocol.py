@@ -20,6 +20,7 @@ from datarobot_drum.drum.root_predictors.edge import (
     LINGER_BYTES,
     BodyClock,
     Edge,
+    ReaderClock,
     too_slow,
 )
 from datarobot_drum.drum.root_predictors.framing import Framing
@@ -51,8 +52,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal: DrumError | None = None
         self._linger_until = 0.0
         self._lingered = 0
+        self._reader = ReaderClock(edge)
         self._unsent = 0
-        self._stalled = 0.0
         #: the answer that is being sent is the last one
         self.closes = False
 
@@ -163,9 +164,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def _check_reader(self, seconds: float) -> None:
         """Abort a connection whose client takes nothing of what waits for it."""
         unsent = self.transport.get_write_buffer_size()
-        self._stalled = self._stalled + seconds if unsent and unsent == self._unsent else 0.0
+        if unsent or self._unsent:
+            self._reader.wait(seconds if unsent else 0.0, max(0, self._unsent - unsent))
         self._unsent = unsent
-        if self._stalled > self._edge.write_timeout:
+        if self._reader.left <= 0:
             logger.info("closed the connection of a client that did not read its answer")
             self.transport.abort()
 

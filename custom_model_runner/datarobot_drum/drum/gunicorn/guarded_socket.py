@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from datarobot_drum.drum.errors import RefusedRequest
-from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, too_slow
+from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, ReaderClock, too_slow
 from datarobot_drum.drum.root_predictors.framing import Framing
 
 logger = logging.getLogger("drum.server")
@@ -38,6 +38,7 @@ class GuardedSocket:
         self._is_alive = is_alive
         self._framing = Framing()
         self._clock = BodyClock(edge)
+        self._reader = ReaderClock(edge)
         self._head_since: float | None = time.monotonic()
         self._ready = b""
         self._error: RefusedRequest | None = None
@@ -171,17 +172,25 @@ class GuardedSocket:
         return data
 
     def sendall(self, data: bytes, flags: int = 0) -> None:
-        """Send it all; BrokenPipeError when the client takes nothing for the write timeout."""
-        self._socket.settimeout(self._edge.write_timeout)
+        """Send it all; BrokenPipeError when the client takes too long to read it."""
         view = memoryview(data)
         try:
             while view:
-                view = view[self._socket.send(view, flags) :]
+                view = view[self._send(view, flags) :]
         except (TimeoutError, ssl.SSLError) as error:
             if not _is_timeout(error):
                 raise
             logger.info("closed the connection of a client that did not read its answer")
             raise BrokenPipeError(errno.EPIPE, "the client does not read") from error
+
+    def _send(self, data: memoryview, flags: int) -> int:
+        begun = time.monotonic()
+        self._socket.settimeout(self._reader.left)
+        sent: int = self._socket.send(data, flags)
+        self._reader.wait(time.monotonic() - begun, sent)
+        if self._reader.left <= 0:
+            raise TimeoutError
+        return sent
 
     def shutdown(self, how: int) -> None:
         """Nothing more is sent; what still comes is read as it is."""

@@ -24,7 +24,8 @@ logger = logging.getLogger("drum.server")
 
 #: Bytes a second that a body must have on average, after its grace time.
 BODY_RATE = 500
-#: Seconds in which a client must take some of the answer's bytes that wait for it.
+#: Seconds for which a client may take none of the answer's bytes that wait for it, or fewer in a
+#: second than it must send.
 WRITE_TIMEOUT = 60.0
 #: Seconds that a refused client may go on sending before its connection is closed.
 LINGER = 2.0
@@ -116,6 +117,20 @@ class BodyClock:
                 edge.header_timeout + earned - self._waited,
             ]
         return min(limits, default=None)
+
+
+class ReaderClock:
+    """How long a client may still leave its answer unread: `left` seconds."""
+
+    __slots__ = ("_limit", "left")
+
+    def __init__(self, edge: Edge) -> None:
+        self._limit = edge.write_timeout
+        self.left = self._limit
+
+    def wait(self, seconds: float, taken: int) -> None:
+        """Some of the answer has waited for so long, and so many bytes of it went out."""
+        self.left = min(self._limit, self.left - seconds + taken / BODY_RATE)
 
 
 def _body(error: DrumError) -> bytes:

@@ -26,15 +26,20 @@ MAX_LENGTH_DIGITS = 18
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[\t -~\x80-\xff]*")
+# possessive: a hostile head must not make it try again
+FIELDS = re.compile(rb"(?:" + TOKEN + rb"+:[\t -~\x80-\xff]*+\r\n)*+")
 AUTHORITY = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]*))?"
 )
 ABSOLUTE = re.compile(rb"https?://([^/?#]*)(/?[^#]*)", re.IGNORECASE)
 CODINGS = re.compile(rb"[ \t]*" + TOKEN + rb"[ \t]*(?:,[ \t]*" + TOKEN + rb"[ \t]*)*")
 
-#: Fields of which a request may have one only.
-SINGLE = frozenset({b"host", b"content-length", b"content-type", b"expect"})
-#: Further fields that say how a request is read.
+#: The fields that say how a request is read, and their values with the blanks around them.
+DECIDING = re.compile(
+    rb"^(host|content-length|content-type|expect|transfer-encoding|connection|upgrade):([^\r]*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+#: Those of them of which there may be several.
 LISTS = frozenset({b"transfer-encoding", b"connection", b"upgrade"})
 
 
@@ -59,20 +64,22 @@ def check_head(data: bytes) -> Head:
     """The head in `data`, which ends with its empty line. RefusedRequest says what is wrong."""
     if len(data) > MAX_HEAD:
         raise RefusedRequest(f"the request's head is larger than {MAX_HEAD} bytes", 431)
-    lines = data[:-4].split(b"\r\n")
-    method, target, version = check_request_line(lines[0])
-    if len(lines) > MAX_FIELDS + 1:
-        raise RefusedRequest(f"the request has more than {MAX_FIELDS} headers", 431)
-    found = _fields(lines)
+    line_end = data.index(b"\r\n")
+    method, target, version = check_request_line(data[:line_end])
+    _check_fields(data, line_end + 2)
+    found = _deciding_fields(data, line_end + 2)
     origin, authority = _origin_form(method, target)
     _check_host(found.get(b"host"), version)
-    _check_expectation(found.get(b"expect"))
     length = _body_length(found, version)
+    closes = False
+    if b"connection" in found:
+        closes = b"close" in _members(found[b"connection"])
+    if b"expect" in found:
+        _check_expectation(found[b"expect"])
     if origin is not target or version > b"1.1" or b"upgrade" in found:
-        data = _rewritten(method, origin, authority, lines)
-    # a later minor version is answered as the one we speak
-    version = min(version, b"1.1")
-    closes = b"close" in _members(found.get(b"connection"))
+        data = _rewritten(method, origin, authority, data)
+        # a later minor version is answered as the one we speak
+        version = min(version, b"1.1")
     return Head(method, origin, version, length, closes, data)
 
 
@@ -108,20 +115,27 @@ def check_field(line: bytes) -> bytes:
     raise RefusedRequest(f"the header {shown!r} has a control character in its value")
 
 
-def _fields(lines: list[bytes]) -> dict[bytes, bytes]:
+def _check_fields(data: bytes, start: int) -> None:
+    """Refuse fields that are malformed, too many or too large."""
+    if data.count(b"\r\n", start) - 1 > MAX_FIELDS:
+        raise RefusedRequest(f"the request has more than {MAX_FIELDS} headers", 431)
+    # all in one go, as most heads have nothing wrong
+    if len(data) > MAX_FIELD or FIELDS.fullmatch(data, start, len(data) - 2) is None:
+        for line in data[start:-4].split(b"\r\n"):
+            check_field(line)
+
+
+def _deciding_fields(data: bytes, start: int) -> dict[bytes, bytes]:
     """The fields that decide how the request is read; those of lists are joined."""
     found: dict[bytes, bytes] = {}
-    # a loop by index: a slice of the list would copy it for every request
-    for index in range(1, len(lines)):
-        line = lines[index]
-        name = check_field(line)
-        if name in SINGLE:
-            if name in found:
-                raise RefusedRequest(f"the header {name.decode()!r} is there more than once")
-            found[name] = line[len(name) + 1 :].strip(b" \t")
+    for sent_name, value in DECIDING.findall(data, start):
+        name = sent_name.lower()
+        if name not in found:
+            found[name] = value.strip(b" \t")
         elif name in LISTS:
-            value = line[len(name) + 1 :].strip(b" \t")
-            found[name] = found[name] + b"," + value if name in found else value
+            found[name] += b"," + value.strip(b" \t")
+        else:
+            raise RefusedRequest(f"the header {name.decode()!r} is there more than once")
     return found
 
 
@@ -171,8 +185,8 @@ def _check_host(host: bytes | None, version: bytes) -> None:
         raise RefusedRequest("the Host header is malformed; it must be: name or name:port")
 
 
-def _check_expectation(value: bytes | None) -> None:
-    if value is not None and value.lower() != b"100-continue":
+def _check_expectation(value: bytes) -> None:
+    if value.lower() != b"100-continue":
         raise RefusedRequest("the only expectation that is understood is 100-continue", 417)
 
 
@@ -208,12 +222,13 @@ def _check_codings(value: bytes) -> None:
     raise RefusedRequest("the only coding of Transfer-Encoding that is read is chunked", 501)
 
 
-def _members(value: bytes | None) -> list[bytes]:
+def _members(value: bytes) -> list[bytes]:
     """The members of a list, in lower case."""
-    return [] if value is None else [part.strip(b" \t") for part in value.lower().split(b",")]
+    return [part.strip(b" \t") for part in value.lower().split(b",")]
 
 
-def _rewritten(method: bytes, target: bytes, authority: bytes | None, lines: list[bytes]) -> bytes:
+def _rewritten(method: bytes, target: bytes, authority: bytes | None, data: bytes) -> bytes:
+    lines = data[:-4].split(b"\r\n")
     version = b"HTTP/1.0" if lines[0].endswith(b"1.0") else b"HTTP/1.1"
     dropped = {b"upgrade"}
     first = [b" ".join((method, target, version))]

@@ -8,7 +8,7 @@ import pytest
 
 from datarobot_drum.drum.errors import DrumError, Overloaded, RefusedRequest
 from datarobot_drum.drum.observability.record import Record, Recorder
-from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, too_slow
+from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, ReaderClock, too_slow
 
 
 def edge_with(records: list[Record] | None = None, **limits: float) -> Edge:
@@ -106,3 +106,12 @@ def test_body_must_be_whole_within_the_request_timeout():
 def test_limits_can_be_turned_off(header_timeout, request_timeout, left):
     edge = edge_with(header_timeout=header_timeout, request_timeout=request_timeout)
     assert BodyClock(edge).left() == left
+
+
+def test_reader_that_takes_little_uses_up_its_time():
+    clock = ReaderClock(edge_with())
+    for _ in range(59):
+        clock.wait(1, 1)
+    assert clock.left == pytest.approx(1 + 59 / 500)
+    clock.wait(1, 1_000_000)
+    assert clock.left == 60
