@@ -29,6 +29,11 @@ class Case:
         """Does the server refuse it before any app sees it, or while the app reads it?"""
         return self.status in (400, 408, 413, 414, 417, 431, 501, 505)
 
+    @property
+    def ending(self) -> str:
+        """What becomes of the connection, in words."""
+        return ", closed" if self.is_refused or self.closes else ""
+
 
 def get(*lines: bytes, target: bytes = b"/ping/", first: bytes = b"") -> bytes:
     """A GET request with these header lines, or with another first line."""
