@@ -25,7 +25,7 @@ MODEL = Path(__file__).resolve().parents[1] / "fixtures" / "models" / "linear"
 #: A server that can wait for many clients at a time; `sync` waits for one.
 PARALLEL = ("fastapi", "gevent", "gthread")
 KINDS = (*PARALLEL, "sync")
-SECONDS = 1.0
+SECONDS = 0.5
 CLIENTS = 48
 
 SILENT = b""
@@ -103,8 +103,8 @@ def test_slow_clients_are_cut_and_others_answered_meanwhile(server, kind):
     with slow_clients(server, list(SLOW) * (CLIENTS // len(SLOW))) as statuses:
         times = times_of_pings(server, 20)
         assert statuses() == [408] * CLIENTS
-    # all 20 together take a fraction of the time that a slow client is given
-    assert sorted(times)[10] < SECONDS / 4
+    # most take a fraction of the time that a slow client is given
+    assert sorted(times)[10] < SECONDS / 2
 
 
 def test_slow_clients_are_cut_and_the_next_one_is_answered(server, kind):
@@ -155,7 +155,7 @@ def test_body_that_rests_but_goes_on_is_read(server):
         assert connection.read_answer()[0] == 200
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["fastapi", "gthread"])
 def test_client_that_does_not_read_its_answer_is_cut(start_server: StartServer, tmp_path, kind):
     (tmp_path / "custom.py").write_text(LARGE_ANSWER)
     arguments = (tmp_path, "--target-type", "unstructured", "--logging-level", "info")
@@ -185,3 +185,10 @@ def test_connections_beyond_the_limit_get_503(start_server: StartServer):
         refused = exchange(server.port, get(HOST))
         assert (status_of(refused), b"Retry-After: 5" in refused) == (503, True)
     assert b"too many connections" in refused
+
+
+def test_development_server_does_not_wait_for_ever(start_server: StartServer):
+    env = {"DRUM_UVICORN_HEADER_TIMEOUT": str(SECONDS)}
+    server = start_server(MODEL, "--target-type", "regression", server_type="flask", env=env)
+    assert [status_of(exchange(server.port, start)) for start in (SILENT, PARTIAL_HEAD)] == [0, 0]
+    assert server.get("/ping/").status_code == 200

@@ -31,6 +31,7 @@ class DrumSyncWorker(Guard, SyncWorker):  # type: ignore[misc]  # the package ha
         try:
             if self.cfg.is_ssl:
                 client = gunicorn_sock.ssl_wrap_socket(client, self.cfg)
+                client.do_handshake()
         except OSError as error:
             self.log.debug("no TLS connection: %s", error)
             client.close()
@@ -64,8 +65,7 @@ class Connection(TConn):  # type: ignore[misc]  # the package has no types
         if self.cfg.is_ssl:
             self.sock.settimeout(self._worker.edge.header_timeout or None)
             self.sock = gunicorn_sock.ssl_wrap_socket(self.sock, self.cfg)
-            if not self.cfg.do_handshake_on_connect:
-                self.sock.do_handshake()
+            self.sock.do_handshake()
             self.sock = self._guarded()
         self.parser = http.get_parser(self.cfg, self.sock, self.client)
 
@@ -150,6 +150,12 @@ class DrumThreadWorker(Guard, ThreadWorker):  # type: ignore[misc]  # the packag
             conn.expire(self.edge)
         while self._lingering and self._lingering[0].timeout <= now:
             self._end(self._lingering[0])
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Let no connection without a request outlast `deadline`; the worker is stopping."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
         """A thread is done with a connection."""
