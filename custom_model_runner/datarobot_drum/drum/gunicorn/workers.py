@@ -83,13 +83,13 @@ class Connection(TConn):  # type: ignore[misc]  # the package has no types
         return self.sock.look_ahead() or (self.cfg.is_ssl and self.sock.pending() > 0)
 
     def expire(self, edge: Edge) -> None:
-        """Tell a client that its head did not come in time, and close."""
-        if not self.cfg.is_ssl:
-            host = self.client[0] if isinstance(self.client, tuple) else ""
-            answer = edge.refuse(too_slow("the request head"), self.sock.start, host)
-            with contextlib.suppress(OSError):
-                self.sock.send(answer)
-        self.close()
+        """Tell a client that its head did not come in time; one without TLS yet hears nothing."""
+        if self.cfg.is_ssl and not self.initialized:
+            return
+        host = self.client[0] if isinstance(self.client, tuple) else ""
+        answer = edge.refuse(too_slow("the request head"), self.sock.start, host)
+        with contextlib.suppress(OSError):
+            self.sock.send(answer)
 
     def discard(self) -> bool:
         """Throw away what comes after the answer; False when nothing more is to be expected."""
@@ -146,8 +146,8 @@ class DrumThreadWorker(Guard, ThreadWorker):  # type: ignore[misc]  # the packag
         while self.pending_conns and self.pending_conns[0].timeout <= now:
             conn = self.pending_conns.popleft()
             self.poller.unregister(conn.sock)
-            self.nr_conns -= 1
             conn.expire(self.edge)
+            self._linger(conn)
         while self._lingering and self._lingering[0].timeout <= now:
             self._end(self._lingering[0])
 
