@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -126,6 +127,18 @@ def test_request_may_come_byte_by_byte(ports, server):
             connection.send(request[at : at + 1])
         status, _, body = connection.read_answer()
     assert (status, json.loads(body)) == (200, {"predictions": [22.0]})
+
+
+@pytest.mark.parametrize("server", KEEPING)
+def test_bodies_may_come_after_their_heads_on_a_connection_that_is_kept(ports, server):
+    with RawConnection(ports[server]) as connection:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(20):
+            connection.send(post(b"Content-Length: 8"))
+            # long enough for the server to see the head alone
+            time.sleep(0.002)
+            connection.send(BODY)
+            assert connection.read_answer()[0] == 200
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -65,8 +65,14 @@ class GuardedSocket:
         if head is not None and head.closes:
             request.force_close()
         own_rule = request.should_close
-        # asked when the head of the answer is sent: a body that is not there is not waited for
-        request.should_close = lambda: self._framing.lacks_body or own_rule()
+
+        def should_close() -> bool:
+            # asked when the head of the answer is sent: a body that is not there is not waited
+            # for. Asked again when the next request has begun, whose body is another matter.
+            lacks_body = self._framing.head is head and self._framing.lacks_body
+            return lacks_body or own_rule()
+
+        request.should_close = should_close
 
     def look_ahead(self) -> bool:
         """Is there a whole head, or an error, in what was read already?"""
