@@ -6,14 +6,13 @@ Row 6 of the conformance table, with TLS.
 from __future__ import annotations
 
 import contextlib
-import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.conftest import RunningServer, ServerContext
+from tests.operations.certificates import make_certificate, trusting_context
 from tests.operations.http_requests import BODY, HOST, get, post
 from tests.operations.raw_http import RawConnection, status_of
 
@@ -28,22 +27,13 @@ class TlsConnection(RawConnection):
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self.socket = context.wrap_socket(self.socket)
+        self.socket = trusting_context().wrap_socket(self.socket)
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate and its key, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    files = ("-keyout", str(path), "-out", str(path.with_suffix(".crt")))
-    command = ["openssl", "req", "-x509", *kind, *files, "-subj", "/CN=localhost"]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
-    return path
+    """A certificate and its key, in one file."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -123,14 +123,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """The client sends nothing more: it has left, or its body is cut off."""
-        if self._refusal is not None or self._answered():
-            return None
         try:
             self._framing.end()
         except RefusedRequest as error:
-            self._refuse(error)
-            # TLS cannot keep one half of a connection
-            return self.scheme == "http" and not self.transport.is_closing()
+            if self._refusal is None and not self._idle():
+                self._refuse(error)
+                # TLS cannot keep one half of a connection
+                return self.scheme == "http" and not self.transport.is_closing()
         return None
 
     def on_response_complete(self) -> None:
@@ -176,19 +175,11 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         return cycle is None or cycle.response_complete
 
-    def _answered(self) -> bool:
-        """Is there no request whose body could still come?"""
-        return self._idle() or not self._framing.in_body
-
     def _refuse(self, error: DrumError) -> None:
         """Answer the error after the requests before it, and close."""
         self._refusal = error
         if self._idle():
-            if self._framing.in_body and isinstance(error, RefusedRequest):
-                # the request was answered without its body
-                self._linger()
-            else:
-                self._answer_and_close(error)
+            self._answer_and_close(error)
         elif self._framing.in_body:
             self._fail(error)
         else:
