@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from tests.conftest import RunningServer, ServerContext, StartServer
 from tests.operations.http_requests import HOST, get, post
@@ -155,11 +154,10 @@ def test_body_that_rests_but_goes_on_is_read(server):
         assert connection.read_answer()[0] == 200
 
 
-@pytest.mark.parametrize("kind", ["fastapi", "gthread"])
-def test_client_that_does_not_read_its_answer_is_cut(start_server: StartServer, tmp_path, kind):
+def test_client_that_does_not_read_its_answer_is_cut(start_server: StartServer, tmp_path):
     (tmp_path / "custom.py").write_text(LARGE_ANSWER)
     arguments = (tmp_path, "--target-type", "unstructured", "--logging-level", "info")
-    server = start_server(*arguments, **options(kind, DRUM_CLIENT_REQUEST_TIMEOUT=2))
+    server = start_server(*arguments, **options("gthread", DRUM_CLIENT_REQUEST_TIMEOUT=2))
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", server.port))
@@ -170,21 +168,6 @@ def test_client_that_does_not_read_its_answer_is_cut(start_server: StartServer, 
             assert time.monotonic() < deadline, server.log
             time.sleep(0.1)
     assert server.get("/ping/").status_code == 200
-
-
-def test_connections_beyond_the_limit_get_503(start_server: StartServer):
-    settings = options("fastapi", DRUM_UVICORN_LIMIT_CONCURRENCY=2)
-    server = start_server(MODEL, "--target-type", "regression", wait=False, **settings)
-    server.wait_until_ready()
-    server.client.close()
-    server.client = httpx.Client(base_url=server.url, trust_env=False)
-    with RawConnection(server.port) as first, RawConnection(server.port) as second:
-        for connection in (first, second):
-            connection.send(get(HOST))
-            assert connection.read_answer()[0] == 200
-        refused = exchange(server.port, get(HOST))
-        assert (status_of(refused), b"Retry-After: 5" in refused) == (503, True)
-    assert b"too many connections" in refused
 
 
 def test_development_server_does_not_wait_for_ever(start_server: StartServer):
