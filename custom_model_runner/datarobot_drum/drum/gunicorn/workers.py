@@ -27,9 +27,9 @@ class DrumSyncWorker(Guard, SyncWorker):  # type: ignore[misc]  # the package ha
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection."""
-        client.settimeout(self.edge.header_timeout or None)
         try:
             if self.cfg.is_ssl:
+                client.settimeout(self.edge.header_timeout or None)
                 client = gunicorn_sock.ssl_wrap_socket(client, self.cfg)
                 client.do_handshake()
         except OSError as error:
