@@ -105,8 +105,10 @@ def test_client_may_end_between_requests_and_in_a_head(data):
     framing.end()
 
 
-def test_only_one_empty_line_is_ignored_before_a_request():
+@pytest.mark.parametrize("packets", [[b"\r\n\r\n" + get(HOST)], [b"\r\n", b"\r\n", get(HOST)]])
+def test_only_one_empty_line_is_ignored_before_a_request(packets):
     framing = Framing()
-    framing.add(b"\r\n\r\n" + get(HOST))
     with pytest.raises(RefusedRequest, match="request line is malformed"):
-        framing.take()
+        for packet in packets:
+            framing.add(packet)
+            framing.take()
