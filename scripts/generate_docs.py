@@ -1,4 +1,7 @@
-"""Write docs/reference from the tables in the code, or with --check tell which page is stale."""
+"""Write docs/reference from the tables in the code, or with --check tell which page is stale.
+
+The same for tables between two comments in pages that are otherwise written by hand.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from datarobot_drum.drum.predictors.registry import predictor_classes
 from datarobot_drum.drum.root_predictors.routes import ROUTES
 from datarobot_drum.drum.settings import SettingRow, inference_setting_rows, setting_rows
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/docs from the code; changes made here are lost. -->"
 
 
@@ -167,6 +171,19 @@ def artifacts_page() -> str:
     return page("Artifacts", intro, header, rows)
 
 
+def conformance_table() -> list[str]:
+    """Every HTTP/1.1 request of the conformance set, with its rule and its right answer."""
+    # the requests are data of tests, which no package holds
+    sys.path.insert(0, str(ROOT))
+    from tests.operations.http_requests import CASES
+
+    rows = [
+        (case.name, "RFC " + case.section.replace(" ", ", "), f"{case.status}{case.ending}")
+        for case in CASES
+    ]
+    return table(("Request", "Rule", "Answer"), rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "routes.md": routes_page,
@@ -176,9 +193,33 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+#: Tables within pages of docs/, by page and the word in the comments around them.
+TABLES: dict[tuple[str, str], Callable[[], list[str]]] = {
+    ("SECURITY_AUDIT.md", "http-conformance"): conformance_table,
+}
+
+
 def stale_pages(folder: Path) -> list[str]:
     """Names of the pages that differ from what the code says."""
-    return [name for name, make in PAGES.items() if _read(folder / name) != make()]
+    stale = [name for name, make in PAGES.items() if _read(folder / name) != make()]
+    return [*stale, *(f"../{name}" for name, text in _filled() if _read_hand(name) != text)]
+
+
+def _filled() -> list[tuple[str, str]]:
+    """Pages written by hand, with their tables as the code has them."""
+    return [(name, fill(_read_hand(name), word, make())) for (name, word), make in TABLES.items()]
+
+
+def fill(text: str, word: str, lines: Sequence[str]) -> str:
+    """`text` with these lines between its two comments with that word."""
+    begin, end = f"<!-- {word}: written by scripts/docs -->", f"<!-- end of {word} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return "\n".join([before + begin, "", *lines, "", end + after])
+
+
+def _read_hand(name: str) -> str:
+    return (FOLDER.parent / name).read_text(encoding="utf-8")
 
 
 def _read(path: Path) -> str | None:
@@ -190,6 +231,8 @@ def write_pages(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         (folder / name).write_text(make(), encoding="utf-8")
+    for name, text in _filled():
+        (FOLDER.parent / name).write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

@@ -44,6 +44,19 @@ class MalformedRequest(DrumError):
     status = 400
 
 
+class RefusedRequest(DrumError):
+    """The request breaks a rule of HTTP/1.1 or a limit of the server, or came too slowly.
+
+    Other statuses than 400: 408 too slow, 413, 414, 417, 431, 501, 505.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class UnsupportedMediaType(DrumError):
     """The content type or content encoding is not one this route reads."""
 

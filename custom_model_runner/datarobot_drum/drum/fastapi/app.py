@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import fastapi
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.errors import RefusedRequest
 from datarobot_drum.drum.fastapi import extensions
 from datarobot_drum.drum.fastapi.context import FastAPIWorkerCtx
 from datarobot_drum.drum.fastapi.middleware import setup_middlewares
@@ -58,7 +59,12 @@ def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastA
         reply = ctx.server.internal_error()
         return Response(reply.body, reply.status, media_type=reply.content_type)
 
+    async def refused(request: Any, error: Exception) -> Response:
+        reply = ctx.server.error_reply(cast("RefusedRequest", error))
+        return Response(reply.body, reply.status, media_type=reply.content_type)
+
     app.add_exception_handler(Exception, internal_error)
+    app.add_exception_handler(RefusedRequest, refused)
     if ctx.settings.cors_enabled:
         _add_cors(app, ctx.settings)
     return app

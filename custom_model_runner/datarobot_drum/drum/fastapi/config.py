@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datarobot_drum.drum.observability.record import Recorder
+from datarobot_drum.drum.root_predictors.edge import Edge
 from datarobot_drum.drum.settings import Settings
 
 
@@ -24,12 +26,22 @@ class UvicornConfig:
         """
         return cls(Settings.load(environ, warn=False))
 
+    def edge(self, recorder: Recorder) -> Edge:
+        """The limits of Uvicorn's protocol that are ours."""
+        settings = self.settings
+        return Edge(
+            recorder,
+            settings.header_timeout,
+            settings.keep_alive,
+            settings.request_timeout,
+            settings.limit_concurrency,
+        )
+
     def to_uvicorn_kwargs(self) -> dict[str, Any]:
         """Arguments of `uvicorn.Config`."""
         settings = self.settings
         return {
             "loop": settings.uvicorn_loop,
-            "http": "auto",
             "ws": "none",
             "lifespan": "on",
             "log_config": None,

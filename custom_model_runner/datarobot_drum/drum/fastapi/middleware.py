@@ -45,6 +45,11 @@ class RecordMiddleware:
         self._app = app
         self._plain = plain
 
+    @property
+    def server(self) -> PredictionServer:
+        """The server whose requests are recorded."""
+        return self._server
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._plain(scope, receive, send)

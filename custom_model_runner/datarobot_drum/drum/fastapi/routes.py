@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from datarobot_drum.drum.errors import MethodNotAllowed, NotFound
+from datarobot_drum.drum.errors import MethodNotAllowed, NotFound, RefusedRequest
 from datarobot_drum.drum.fastapi.context import Alarm, FastAPIWorkerCtx
 from datarobot_drum.drum.fastapi.forwarding import DISCONNECT, ClientLeft
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
@@ -120,7 +120,11 @@ async def read_body(scope: Scope, receive: Receive, server: PredictionServer) ->
 async def _feed(body: SpooledUploadFile, receive: Receive) -> None:
     more = True
     while more:
-        message = await receive()
+        try:
+            message = await receive()
+        except RefusedRequest:
+            body.close()
+            raise
         if message["type"] == DISCONNECT:
             raise ClientLeft
         chunk = message.get("body", b"")

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from datarobot_drum.drum.errors import DeadlineExceeded
+from datarobot_drum.drum.errors import DeadlineExceeded, RefusedRequest
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.deadlines import current_deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -39,6 +39,9 @@ def read_body(environ: dict[str, Any], server: PredictionServer) -> SpooledUploa
         server.gate.exceed()
         body.refuse(error)
         return body
+    except RefusedRequest:
+        body.close()
+        raise
     except Exception:
         # each WSGI server has errors of its own for a broken body
         logger.info("cannot read the request body", exc_info=True)

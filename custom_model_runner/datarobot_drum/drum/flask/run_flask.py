@@ -114,7 +114,7 @@ def _bind(spec: ServeSpec, settings: Settings, app: Any) -> BaseWSGIServer:
             spec.port,
             app,
             threaded=True,
-            request_handler=QuietHandler,
+            request_handler=_handler(settings),
             ssl_context=_tls(settings),
         )
     except (OSError, SystemExit) as error:
@@ -122,6 +122,14 @@ def _bind(spec: ServeSpec, settings: Settings, app: Any) -> BaseWSGIServer:
         raise StartupError(
             f"cannot listen on {spec.host}:{spec.port}; choose another --address ({error})"
         ) from error
+
+
+def _handler(settings: Settings) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        # of every read and write, so that no client holds a thread for ever
+        timeout = settings.header_timeout or None
+
+    return Handler
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

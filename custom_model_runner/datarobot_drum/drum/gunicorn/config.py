@@ -22,7 +22,6 @@ from datarobot_drum.drum.settings import ServeSpec, Settings
 logger = logging.getLogger("drum.server")
 
 UVICORN_WORKER = "datarobot_drum.drum.fastapi.worker_class.DrumUvicornWorker"
-
 _CLASSES = "datarobot_drum.drum.gunicorn.worker_classes"
 WORKER_CLASSES = {
     "gthread": f"{_CLASSES}.DrumThreadWorker",
@@ -64,7 +63,7 @@ class ArbiterConfig:
 
     @property
     def worker_class(self) -> str:
-        """The worker class by name or import path."""
+        """The import path of the worker class."""
         if self.server_type is ServerType.FASTAPI:
             return UVICORN_WORKER
         return WORKER_CLASSES[self.settings.gunicorn_worker_class]

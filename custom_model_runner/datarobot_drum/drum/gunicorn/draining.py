@@ -199,16 +199,13 @@ class DrainingGevent(Draining):
 
     def _start_server(self, listener: Any) -> Any:
         from gevent.pool import Pool
-        from gevent.server import StreamServer
         from gunicorn.sock import ssl_context
 
         listener.setblocking(True)
         tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         pool = Pool(self.worker_connections)
         handle = partial(self.handle, _Address(listener.getsockname()))
-        server = StreamServer(listener, handle=handle, spawn=pool, **tls)
-        if self.cfg.workers > 1:
-            server.max_accept = 1
+        server = self.server_class(listener, handle=handle, spawn=pool, **tls)
         server.start()
         return server
 

@@ -23,6 +23,8 @@ certfile = _settings.ssl_certfile
 keyfile = _settings.ssl_keyfile
 ca_certs = _settings.ssl_ca_certs
 cert_reqs = _settings.ssl_cert_reqs
+# any method that is a token reaches the app, which answers 405
+permit_unconventional_http_method = True
 proc_name = "drum"
 logger_class = "datarobot_drum.drum.gunicorn.logs.ArbiterLogger"
 preload_app = False

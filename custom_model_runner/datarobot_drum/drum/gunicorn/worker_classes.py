@@ -1,20 +1,18 @@
-"""The worker classes of the `gunicorn` server type: Gunicorn's own with our mixins."""
+"""The worker classes of the `gunicorn` server type: guarded at their edge, drained at their end."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
-from gunicorn.workers.sync import SyncWorker
-
 from datarobot_drum.drum.gunicorn.draining import DrainingGevent, DrainingSync, DrainingThreads
+from datarobot_drum.drum.gunicorn.workers import GuardedSyncWorker, GuardedThreadWorker
 
 
-class DrumThreadWorker(DrainingThreads, ThreadWorker):  # type: ignore[misc]  # no types
+class DrumThreadWorker(DrainingThreads, GuardedThreadWorker):  # type: ignore[misc]  # no types
     """Threads for connections; the default."""
 
 
-class DrumSyncWorker(DrainingSync, SyncWorker):  # type: ignore[misc]  # no types
+class DrumSyncWorker(DrainingSync, GuardedSyncWorker):  # type: ignore[misc]  # no types
     """One connection at a time."""
 
 
@@ -22,9 +20,9 @@ def __getattr__(name: str) -> Any:
     """The worker with greenlets, made when it is asked for: gevent is imported only then."""
     if name != "DrumGeventWorker":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from gunicorn.workers.ggevent import GeventWorker
+    from datarobot_drum.drum.gunicorn.gevent_worker import GuardedGeventWorker
 
-    class DrumGeventWorker(DrainingGevent, GeventWorker):  # type: ignore[misc]  # no types
+    class DrumGeventWorker(DrainingGevent, GuardedGeventWorker):  # type: ignore[misc]  # no types
         """Greenlets for connections."""
 
     globals()[name] = DrumGeventWorker

@@ -14,6 +14,7 @@ STATUSES = {
     "InvalidInput": 422,
     "SchemaViolation": 422,
     "MalformedRequest": 400,
+    "RefusedRequest": 400,
     "UnsupportedMediaType": 415,
     "NotFound": 404,
     "NotSupported": 404,
