@@ -70,6 +70,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
+        workers=1 if server_type is ServerType.FLASK else settings.workers,
     )
     if settings.metrics_enabled:
         files = MetricFiles.from_environment()

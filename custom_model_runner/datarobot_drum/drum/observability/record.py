@@ -72,6 +72,11 @@ class Record:
         self.seconds = 0.0
         self.started = time.perf_counter()
 
+    def matched(self, template: str | None) -> None:
+        """Tell the path's template that a framework found, for routes that are not of the table."""
+        if template is not None and self.route == UNMATCHED:
+            self.route = template
+
 
 #: The record of the request that the running code serves.
 current_record: ContextVar[Record | None] = ContextVar("current_record", default=None)

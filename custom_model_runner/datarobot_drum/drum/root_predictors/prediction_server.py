@@ -48,7 +48,7 @@ logger = logging.getLogger("drum.server")
 
 USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
-PROBES = frozenset({"livez", "readyz", "startupz"})
+PROBES = frozenset({"livez", "readyz", "startupz", "metrics"})
 
 
 class FlaskRoutes(Protocol):
@@ -99,12 +99,15 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        workers: int = 1,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
         self.prefix = prefix
         self.max_body = max_body
+        self.workers = workers
+        self.started = time.monotonic()
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None

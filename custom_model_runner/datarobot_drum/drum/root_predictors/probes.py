@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,9 +10,10 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.errors import DrumError, NotFound, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.metrics import CONTENT_TYPE
+from datarobot_drum.drum.observability.record import Recorder
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
-from datarobot_drum.drum.resource_monitor import ResourceMonitor
+from datarobot_drum.drum.resource_monitor import ResourceMonitor, mib
 from datarobot_drum.drum.root_predictors.replies import Reply
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ class ProbesMixin:
     gate: ProductionBackpressure
     reports: Reports
     figures: Figures | None
+    recorder: Recorder
+    workers: int
+    started: float
 
     def unavailable(self) -> DrumError | None:
         """Why model routes cannot be answered now, if so."""
@@ -126,10 +131,23 @@ class ProbesMixin:
             raise Overloaded(f"the figures cannot be read now: {error}", 1) from error
 
     def stats(self, request: RequestAdapter) -> Reply:
-        """Memory, timings since the last call (with `--show-perf`), and the queue."""
+        """Memory, timings since the last call (with `--show-perf`), and this worker's figures.
+
+        `server` is the worker that answers: seconds of its life, requests that it has answered
+        (this one not yet), MiB of its memory.
+        """
         process = self.monitor.process_info()
         nothing = dict.fromkeys(("min", "max", "avg", "total"))
-        server: dict[str, Any] = {"state": self.state.value, "queue": self.gate.figures()}
+        sizes = self.monitor.process_memory()
+        server: dict[str, Any] = {
+            "state": self.state.value,
+            "queue": self.gate.figures(),
+            "pid": process["pid"],
+            "workers": self.workers,
+            "uptime": round(time.monotonic() - self.started, 3),
+            "requests": self.recorder.ended,
+            "memory": {name: mib(sizes.get(name)) for name in ("rss", "pss", "vms", "shared")},
+        }
         if (reports := self.reports.figures()) is not None:
             server["reports"] = reports
         facts = {
