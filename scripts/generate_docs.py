@@ -14,6 +14,13 @@ from datarobot_drum.drum import errors
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
 from datarobot_drum.drum.model_folder.parameters import ALLOW_EMPTY_VARIABLE
+from datarobot_drum.drum.observability.metric_table import (
+    DURATION,
+    METRICS,
+    OTHER_BUCKETS,
+    PREDICTION_BUCKETS,
+    SERVER_TYPE,
+)
 from datarobot_drum.drum.predictors.registry import predictor_classes
 from datarobot_drum.drum.root_predictors.routes import ROUTES
 from datarobot_drum.drum.settings import SettingRow, inference_setting_rows, setting_rows
@@ -184,12 +191,36 @@ def conformance_table() -> list[str]:
     return table(("Request", "Rule", "Answer"), rows)
 
 
+OVER_WORKERS = {"": "summed, ended ones too", "livesum": "summed", "livemax": "greatest"}
+
+
+def metrics_page() -> str:
+    """Every metric of `/metrics`."""
+    intro = (
+        f"Figures that `/metrics` tells Prometheus. Each has the label `{SERVER_TYPE}` besides\n"
+        "those named here. Gauges are at most a second old, memory at most ten.\n\n"
+        f"Buckets of `{DURATION}` in seconds: on routes that run the model\n"
+        f"{_bounds(PREDICTION_BUCKETS)};\n"
+        f"on all others {_bounds(OTHER_BUCKETS)}."
+    )
+    rows = [
+        (code([m.name]), m.kind, code(m.labels), OVER_WORKERS[m.over_workers], m.doc)
+        for m in METRICS
+    ]
+    return page("Metrics", intro, ("Metric", "Kind", "Labels", "Workers", "What it tells"), rows)
+
+
+def _bounds(bounds: Iterable[float]) -> str:
+    return ", ".join(f"{bound:g}" for bound in bounds)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "routes.md": routes_page,
     "hooks.md": hooks_page,
     "errors.md": errors_page,
     "artifacts.md": artifacts_page,
+    "metrics.md": metrics_page,
 }
 
 

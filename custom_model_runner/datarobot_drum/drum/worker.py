@@ -19,8 +19,10 @@ from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle, set_worker_ctx
 from datarobot_drum.drum.observability.logs import setup_logging
+from datarobot_drum.drum.observability.metric_files import MetricFiles
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.worker_figures import WorkerFigures, make_metrics
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 if TYPE_CHECKING:
@@ -173,7 +175,7 @@ def exit_on_failure(build: Callable[[], T]) -> T:
 
 def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -> PredictionServer:
     """The server without its model: routes can be registered and probes answered."""
-    return PredictionServer(
+    server = PredictionServer(
         server_name=server_type.value,
         executor_workers=_executor_workers(spec, settings, server_type),
         queue_depth=settings.queue_depth,
@@ -186,7 +188,13 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         max_forwards=settings.max_concurrent_requests,
         max_async=settings.max_concurrent_requests if server_type is ServerType.FASTAPI else 0,
         max_bytes_held=settings.max_body_bytes_held,
+        workers=1 if server_type is ServerType.FLASK else settings.workers,
     )
+    if settings.metrics_enabled:
+        files = MetricFiles.from_environment()
+        metrics = make_metrics(server.server_name, server.prefix, files)
+        server.figures = WorkerFigures(server, metrics)
+    return server
 
 
 def _executor_workers(spec: ServeSpec, settings: Settings, server_type: ServerType) -> int:
@@ -251,6 +259,9 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     ctx.defer_cleanup(
         server.terminate, order=CleanupOrder.MODEL, desc="model", timeout=MODEL_TIMEOUT
     )
+    if server.figures is not None:
+        ctx.defer_stop(server.figures.stop, order=1, desc="figures")
+        server.figures.start()
     server.threads.start(load)
     server.stuck.start(ctx.replace)
 

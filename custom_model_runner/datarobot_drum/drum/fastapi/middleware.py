@@ -79,6 +79,7 @@ class RecordMiddleware:
             await app(scope, receive, send_and_record)
         finally:
             record.failed = not is_over
+            record.matched(getattr(scope.get("route"), "path", None))
             recorder.end(record)
 
 

@@ -29,12 +29,8 @@ def read_body(environ: dict[str, Any], server: PredictionServer) -> SpooledUploa
     if left is None and not environ.get("wsgi.input_terminated"):
         return body
     try:
-        for chunk in chunks(environ["wsgi.input"], left):
-            if not body.feed(chunk):
-                return body
-            if body.wants_spill:
-                body.spill()
-            _check_deadline()
+        if not _fill(body, chunks(environ["wsgi.input"], left)):
+            return body
     except DeadlineExceeded as error:
         server.gate.exceed()
         body.refuse(error)
@@ -49,6 +45,17 @@ def read_body(environ: dict[str, Any], server: PredictionServer) -> SpooledUploa
     if left is not None and body.size < left:
         body.cut_off()
     return body
+
+
+def _fill(body: SpooledUploadFile, pieces: Iterator[bytes]) -> bool:
+    """Feed all pieces; False when the body has had enough."""
+    for piece in pieces:
+        if not body.feed(piece):
+            return False
+        if body.wants_spill:
+            body.spill()
+        _check_deadline()
+    return True
 
 
 def _check_deadline() -> None:

@@ -39,6 +39,7 @@ class RecordApp:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             record.status = int(status[:3])
+            record.matched(_rule(environ))
             more = response_headers(record.request_id)
             return start_response(status, [*headers, *more], exc_info)
 
@@ -87,6 +88,12 @@ class RecordedBody:
             if recorder is not None:
                 self._record.failed = not self._is_over
                 recorder.end(self._record)
+
+
+def _rule(environ: dict[str, Any]) -> str | None:
+    """The template of the matched path: Werkzeug leaves its request there until it is done."""
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    return getattr(rule, "rule", None)
 
 
 def _record(environ: dict[str, Any]) -> Record:

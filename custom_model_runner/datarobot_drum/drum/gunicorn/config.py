@@ -16,6 +16,7 @@ from typing import Any
 
 from datarobot_drum.drum import noticeboard
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.observability.metric_files import FOLDER_VARIABLE, MetricFiles
 from datarobot_drum.drum.parent_death import signalled_at_death_of
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -139,6 +140,33 @@ def enter_worker(arbiter: Any, worker: Any) -> None:
     """Gunicorn's `post_fork`: a worker ends when the arbiter does, even by SIGKILL."""
     noticeboard.take(worker.board)
     worker.ask_for_signal()
+
+
+def open_figures(arbiter: Any) -> None:
+    """Gunicorn's `on_starting`: make the folder in which all workers keep their figures."""
+    os.environ.pop(FOLDER_VARIABLE, None)
+    if not ArbiterConfig.from_environment().settings.metrics_enabled:
+        return
+    try:
+        files = MetricFiles.create()
+    except OSError as error:
+        logger.error("no folder for metrics can be made, each worker tells its own: %s", error)
+        return
+    os.environ[FOLDER_VARIABLE] = str(files.folder)
+
+
+def forget_worker(arbiter: Any, worker: Any) -> None:
+    """Gunicorn's `child_exit`: keep what an ended worker has counted."""
+    files = MetricFiles.from_environment()
+    if files is not None:
+        files.forget(worker.pid)
+
+
+def close_figures(arbiter: Any) -> None:
+    """Gunicorn's `on_exit`: remove what `open_figures` has made."""
+    files = MetricFiles.from_environment()
+    if files is not None:
+        files.remove()
 
 
 def start_worker(worker: Any) -> None:

@@ -8,11 +8,11 @@ from datarobot_drum.drum.gunicorn.draining import DrainingGevent, DrainingSync, 
 from datarobot_drum.drum.gunicorn.workers import GuardedSyncWorker, GuardedThreadWorker
 
 
-class DrumThreadWorker(DrainingThreads, GuardedThreadWorker):  # type: ignore[misc]  # no types
+class DrumThreadWorker(DrainingThreads, GuardedThreadWorker):
     """Threads for connections; the default."""
 
 
-class DrumSyncWorker(DrainingSync, GuardedSyncWorker):  # type: ignore[misc]  # no types
+class DrumSyncWorker(DrainingSync, GuardedSyncWorker):
     """One connection at a time."""
 
 
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from datarobot_drum.drum.gunicorn.gevent_worker import GuardedGeventWorker
 
-    class DrumGeventWorker(DrainingGevent, GuardedGeventWorker):  # type: ignore[misc]  # no types
+    class DrumGeventWorker(DrainingGevent, GuardedGeventWorker):
         """Greenlets for connections."""
 
     globals()[name] = DrumGeventWorker

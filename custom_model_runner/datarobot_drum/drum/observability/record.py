@@ -6,6 +6,7 @@ turned away, and those of extensions, are counted and logged as well.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -71,6 +72,11 @@ class Record:
         self.seconds = 0.0
         self.started = time.perf_counter()
 
+    def matched(self, template: str | None) -> None:
+        """Tell the path's template that a framework found, for routes that are not of the table."""
+        if template is not None and self.route == UNMATCHED:
+            self.route = template
+
 
 #: The record of the request that the running code serves.
 current_record: ContextVar[Record | None] = ContextVar("current_record", default=None)
@@ -83,6 +89,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self._sinks: list[Sink] = []
+        self._numbers = itertools.count(1)
+        #: requests that have been answered; at times one or two behind
+        self.ended = 0
 
     def add(self, sink: Sink) -> None:
         """Tell `sink` of every request from now on; it must be fast and thread-safe."""
@@ -96,6 +105,7 @@ class Recorder:
     def end(self, record: Record) -> None:
         """The answer has been sent, or never will be."""
         record.seconds = time.perf_counter() - record.started
+        self.ended = next(self._numbers)
         for sink in self._sinks:
             try:
                 sink(record)

@@ -44,7 +44,7 @@ from datarobot_drum.drum.root_predictors.predict_mixin import (
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, State
+from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, Figures, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
 from datarobot_drum.drum.root_predictors.stuck import StuckWatch
@@ -58,7 +58,7 @@ logger = logging.getLogger("drum.server")
 
 USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
-PROBES = frozenset({"livez", "readyz", "startupz"})
+PROBES = frozenset({"livez", "readyz", "startupz", "metrics"})
 
 
 class PredictionServer(PredictMixin, UpstreamMixin):
@@ -83,17 +83,21 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         max_forwards: int = 100,
         max_async: int = 0,
         max_bytes_held: int = 0,
+        workers: int = 1,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
         self.prefix = prefix
         self.max_body = max_body
+        self.workers = workers
+        self.started = time.monotonic()
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
         self.reports: Reports = NO_REPORTS
         self.recorder = Recorder()
+        self.figures: Figures | None = None
         self.timings = Timings()
         self.monitor = ResourceMonitor()
         self.gate = ProductionBackpressure(

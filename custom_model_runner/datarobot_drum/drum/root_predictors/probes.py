@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.errors import DrumError, NotReady, StartupError
+from datarobot_drum.drum.errors import DrumError, NotFound, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.observability.masking import masked
+from datarobot_drum.drum.observability.metrics import CONTENT_TYPE
+from datarobot_drum.drum.observability.record import Recorder
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
-from datarobot_drum.drum.resource_monitor import ResourceMonitor
+from datarobot_drum.drum.resource_monitor import ResourceMonitor, mib
 from datarobot_drum.drum.root_predictors.replies import Reply
 
 if TYPE_CHECKING:
@@ -38,6 +41,19 @@ STUCK = "the model does not return and this worker is replaced; try again"
 LOADED = frozenset({State.READY, State.DRAINING, State.STUCK})
 
 
+class Figures(Protocol):
+    """What a worker tells of itself to those who watch it."""
+
+    def start(self) -> None:
+        """Begin to look at it."""
+
+    def stop(self) -> None:
+        """Take a last look."""
+
+    def page(self) -> bytes:
+        """The text of `/metrics`; TimeoutError when it cannot be told now."""
+
+
 class ProbesMixin:
     """The operations of the probe and status routes; the host sets the attributes."""
 
@@ -51,6 +67,10 @@ class ProbesMixin:
     gate: ProductionBackpressure
     stuck: StuckWatch
     reports: Reports
+    figures: Figures | None
+    recorder: Recorder
+    workers: int
+    started: float
 
     def unavailable(self) -> DrumError | None:
         """Why model routes cannot be answered now, if so."""
@@ -113,11 +133,33 @@ class ProbesMixin:
             )
         )
 
+    def metrics(self, request: RequestAdapter) -> Reply:
+        """The figures of all workers for Prometheus."""
+        if self.figures is None:
+            raise NotFound("metrics are off; set DRUM_METRICS_ENABLED to true")
+        try:
+            return Reply(body=self.figures.page(), content_type=CONTENT_TYPE)
+        except TimeoutError as error:
+            raise Overloaded(f"the figures cannot be read now: {error}", 1) from error
+
     def stats(self, request: RequestAdapter) -> Reply:
-        """Memory, timings since the last call (with `--show-perf`), and the queue."""
+        """Memory, timings since the last call (with `--show-perf`), and this worker's figures.
+
+        `server` is the worker that answers: seconds of its life, requests that it has answered
+        (this one not yet), MiB of its memory.
+        """
         process = self.monitor.process_info()
         nothing = dict.fromkeys(("min", "max", "avg", "total"))
-        server: dict[str, Any] = {"state": self.state.value, "queue": self.gate.figures()}
+        sizes = self.monitor.process_memory()
+        server: dict[str, Any] = {
+            "state": self.state.value,
+            "queue": self.gate.figures(),
+            "pid": process["pid"],
+            "workers": self.workers,
+            "uptime": round(time.monotonic() - self.started, 3),
+            "requests": self.recorder.ended,
+            "memory": {name: mib(sizes.get(name)) for name in ("rss", "pss", "vms", "shared")},
+        }
         if (reports := self.reports.figures()) is not None:
             server["reports"] = reports
         facts = {

@@ -111,6 +111,14 @@ ROUTES = (
     ),
     Route("stats", GET, ("/stats/",), "stats", Kind.FIGURES, "Memory, timings and queue."),
     Route(
+        "metrics",
+        GET,
+        ("/metrics",),
+        "metrics",
+        Kind.FIGURES,
+        "Figures of all workers in the text format of Prometheus; 404 when they are off.",
+    ),
+    Route(
         "forward_request",
         ("GET", "POST", "PUT"),
         ("/directAccess/{subpath}", "/nim/{subpath}"),

@@ -166,7 +166,7 @@ def test_routes_wait_for_the_model_with_503(name: str, ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    [r for r in ROUTES if r.name not in ("livez", "readyz", "startupz")],
+    [r for r in ROUTES if r.name not in ("livez", "readyz", "startupz", "metrics")],
     ids=lambda r: r.name,
 )
 def test_every_other_route_of_a_failed_worker_is_513(route: Route, ask: Ask) -> None:
