@@ -13,6 +13,7 @@ from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.logs import setup_logging
+from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -35,9 +36,12 @@ SWITCH_INTERVAL = 0.0005
 def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[ServeSpec, Settings]:
     """What the launcher told this process to serve, and how; logging is set up on the way."""
     spec = ServeSpec.from_json(environ[SERVE_SPEC_VARIABLE])
-    setup_logging(spec.logging_level)
     # the launcher has warned of bad values
-    return spec, Settings.load(environ, warn=False, workers=spec.max_workers)
+    settings = Settings.load(environ, warn=False, workers=spec.max_workers)
+    setup_logging(
+        spec.logging_level, as_json=settings.json_logging, server_level=settings.server_log_level
+    )
+    return spec, settings
 
 
 def exit_on_failure(build: Callable[[], T]) -> T:
@@ -57,7 +61,7 @@ def exit_on_failure(build: Callable[[], T]) -> T:
 
 def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -> PredictionServer:
     """The server without its model: routes can be registered and probes answered."""
-    return PredictionServer(
+    server = PredictionServer(
         server_name=server_type.value,
         executor_workers=_executor_workers(spec, settings, server_type),
         queue_depth=settings.queue_depth,
@@ -69,6 +73,8 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
     )
+    log_errors(server.recorder, settings)
+    return server
 
 
 def _executor_workers(spec: ServeSpec, settings: Settings, server_type: ServerType) -> int:
@@ -117,6 +123,7 @@ def start(
             give_up(BOOT_FAILURE)
 
     lifecycle.start()
+    start_telemetry(server.recorder, settings, lifecycle)
     if server.failure is not None:
         return
     lifecycle.defer_stop(

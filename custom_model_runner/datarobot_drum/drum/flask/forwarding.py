@@ -14,6 +14,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.flask.bodies import chunks
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -84,6 +85,13 @@ class Forwarder:
 
     def relay(self, environ: dict[str, Any]) -> RawResponse | Reply:
         """Send a request on; the answer, which is read while it is sent back, or a reply."""
+        with spans.Operation(spans.DIRECT_ACCESS, EnvironHeaders(environ)) as span:
+            answer = self._relay(environ)
+            if isinstance(answer, RawResponse):
+                answer.call_on_close(span.keep().end)
+            return answer
+
+    def _relay(self, environ: dict[str, Any]) -> RawResponse | Reply:
         import httpx
 
         try:
@@ -100,6 +108,7 @@ class Forwarder:
             return self._server.error_reply(error)
         except httpx.TransportError as error:
             found = forward.failure(error, plan.server, plan.timeout)
+            spans.failed(error)
             return self._server.error_reply(found)
         finally:
             if answer is None:

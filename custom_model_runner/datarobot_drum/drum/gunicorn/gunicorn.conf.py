@@ -19,6 +19,7 @@ backlog = _settings.backlog
 max_requests = _arbiter.max_requests
 max_requests_jitter = _settings.max_requests_jitter
 loglevel = "debug" if _settings.server_log_level == "trace" else _settings.server_log_level
+logger_class = "datarobot_drum.drum.gunicorn.logs.ArbiterLog"
 certfile = _settings.ssl_certfile
 keyfile = _settings.ssl_keyfile
 ca_certs = _settings.ssl_ca_certs

@@ -25,7 +25,8 @@ class Record:
     `target` is the path with its query string as they were sent, `client` the address of the peer
     after the rule of trusted proxies. `status` is 0 until the head of the answer was sent, `size`
     counts the bytes of its body; `seconds` is set at the end. `failed` tells that the answer was
-    cut off, or that the client left before its end.
+    cut off, or that the client left before its end. `trace_id` and `span_id` are those of the
+    operation's span, where there is one.
     """
 
     __slots__ = (
@@ -40,9 +41,11 @@ class Record:
         "route",
         "seconds",
         "size",
+        "span_id",
         "started",
         "status",
         "target",
+        "trace_id",
     )
 
     def __init__(
@@ -69,6 +72,8 @@ class Record:
         self.size = 0
         self.failed = False
         self.seconds = 0.0
+        self.trace_id = ""
+        self.span_id = ""
         self.started = time.perf_counter()
 
 
@@ -96,6 +101,9 @@ class Recorder:
     def end(self, record: Record) -> None:
         """The answer has been sent, or never will be."""
         record.seconds = time.perf_counter() - record.started
+        if record.method == "HEAD":
+            # whatever the app made, servers send no body
+            record.size = 0
         for sink in self._sinks:
             try:
                 sink(record)

@@ -21,6 +21,7 @@ from datarobot_drum.drum.errors import (
     user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.record import Recorder, current_record
@@ -220,6 +221,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def handle(self, route: Route, request: RequestAdapter) -> Reply:
         """Answer one request; never raises. Model routes belong on a prediction thread."""
+        if route.span and spans.are_on():
+            with spans.Operation(route.span, request.headers):
+                return self._handle(route, request)
+        return self._handle(route, request)
+
+    def _handle(self, route: Route, request: RequestAdapter) -> Reply:
         started = time.monotonic()
         try:
             if route.kind in (Kind.MODEL, Kind.STATUS) or self.failure is not None:
@@ -230,26 +237,23 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         except BaseCustomUserError as error:
             reply = self._user_error(error)
         except DrumError as error:
+            raised = _raised(error)
+            if raised is not None:
+                spans.failed(raised)
             reply = self.error_reply(error)
-        except Exception:
+        except Exception as error:
+            spans.failed(error)
             reply = self.internal_error()
         except BaseException as error:
             if route.kind is not Kind.MODEL:
                 raise
             # SystemExit, CancelledError: model code must not end the server or its thread
+            spans.failed(error)
             reply = self.error_reply(_hook_error(error))
         finally:
             request.close()
         if route.kind is Kind.MODEL:
             self.timings.add(time.monotonic() - started)
-        if reply.status >= 400:
-            logger.info(
-                "API [%s %s] request time: %.3f sec, request_id: %s",
-                request.method,
-                request.path,
-                time.monotonic() - started,
-                request_id.get(),
-            )
         return reply
 
     def _check_state(self, route: Route) -> None:
@@ -354,6 +358,11 @@ def _log_level(error: DrumError) -> int:
 
 def _cause(error: DrumError) -> BaseException | None:
     return error.__cause__ if error.status >= INTERNAL_ERROR else None
+
+
+def _raised(error: DrumError) -> BaseException | None:
+    """What a span tells as its exception; an error that is only an answer is none."""
+    return _cause(error) or (error if error.status == INTERNAL_ERROR else None)
 
 
 def _hook_error(error: BaseException) -> HookError:
