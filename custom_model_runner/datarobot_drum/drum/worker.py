@@ -12,6 +12,7 @@ from datarobot_drum.drum import forks
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.observability import otel
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -72,6 +73,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
+        server_spans=settings.otel_server_spans and otel.is_wanted(settings),
     )
     log_errors(server.recorder, settings)
     return server

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.fastapi.otel import to_headers
 from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.replies import Reply
-from datarobot_drum.drum.root_predictors.values import Headers
 
 if TYPE_CHECKING:
     import httpx
@@ -80,10 +80,7 @@ class Forwarder:
 
         When the client leaves, the connection to the inference server is closed.
         """
-        pairs = (
-            (name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]
-        )
-        with spans.Operation(spans.DIRECT_ACCESS, Headers(pairs)):
+        with spans.Operation(spans.DIRECT_ACCESS, to_headers(scope)):
             return await self._relay(scope, receive, send)
 
     async def _relay(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from datarobot_drum.drum.fastapi.otel import traced
 from datarobot_drum.drum.fastapi.routes import header
 from datarobot_drum.drum.observability.record import Record
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -22,7 +23,7 @@ IDS = [name.encode() for name in REQUEST_ID_HEADERS]
 
 def setup_middlewares(server: PredictionServer, app: ASGIApp, plain: ASGIApp) -> ASGIApp:
     """All layers around the app, outermost last; `plain` answers when there is no model."""
-    return RecordMiddleware(server, app, plain)
+    return RecordMiddleware(server, traced(server, app), traced(server, plain))
 
 
 class RecordMiddleware:

@@ -41,7 +41,7 @@ class Telemetry:
     """The three providers of this process."""
 
     def __init__(
-        self, traces: TracerProvider, logs: LoggerProvider, metrics: MeterProvider
+        self, traces: TracerProvider, logs: LoggerProvider, metrics: MeterProvider, scheme: str
     ) -> None:
         self._providers: dict[str, Any] = {"traces": traces, "logs": logs, "metrics": metrics}
         self._handler = LogHandler(logs)
@@ -52,7 +52,7 @@ class Telemetry:
             description="Duration of HTTP server requests.",
             explicit_bucket_boundaries_advisory=BOUNDS,
         )
-        spans.turn_on(traces.get_tracer(spans.SCOPE))
+        spans.turn_on(traces.get_tracer(spans.SCOPE), scheme)
 
     def count(self, record: Record) -> None:
         """A sink of `Recorder`."""
@@ -86,8 +86,11 @@ def _quietly(shutdown: Callable[[], Any]) -> None:
         logger.exception("a telemetry provider did not end well")
 
 
-def start() -> Telemetry:
-    """Make the providers, also for user code, which finds them in OpenTelemetry's usual places."""
+def start(scheme: str) -> Telemetry:
+    """Make the providers, also for user code, which finds them in OpenTelemetry's usual places.
+
+    `scheme` is that of the requests' addresses. The collector is not contacted yet.
+    """
     from opentelemetry import metrics, trace
     from opentelemetry._logs import set_logger_provider
 
@@ -96,7 +99,7 @@ def start() -> Telemetry:
     set_logger_provider(logs)
     metrics.set_meter_provider(meters)
     logger.info("OpenTelemetry is on")
-    return Telemetry(traces, logs, meters)
+    return Telemetry(traces, logs, meters, scheme)
 
 
 # The end comes from `Telemetry.stop`; the SDK's own, at the interpreter's exit, has no bound.

@@ -50,6 +50,6 @@ def start_telemetry(recorder: Recorder, settings: Settings, lifecycle: WorkerLif
         recorder.add(log)
         lifecycle.defer_cleanup(log.stop, order=CleanupOrder.TELEMETRY, desc="access log")
     if otel.is_wanted(settings):
-        telemetry = otel.start()
+        telemetry = otel.start("https" if settings.ssl_certfile else "http")
         recorder.add(telemetry.count)
         lifecycle.defer_cleanup(telemetry.stop, order=CleanupOrder.TELEMETRY, desc="telemetry")

@@ -53,11 +53,12 @@ class _State:
     """What this process uses to make spans; nothing until tracing is turned on."""
 
     tracer: Tracer | None = None
+    scheme = "http"
 
 
-def turn_on(tracer: Tracer) -> None:
-    """Make spans with `tracer` from now on."""
-    _State.tracer = tracer
+def turn_on(tracer: Tracer, scheme: str = "http") -> None:
+    """Make spans with `tracer` from now on, of requests that come by `scheme`."""
+    _State.tracer, _State.scheme = tracer, scheme
 
 
 def turn_off() -> None:
@@ -352,7 +353,7 @@ def request_attributes(record: Record) -> Attributes:
     found: Attributes = {
         "http.request.method": record.method if record.method in METHODS else "_OTHER",
         "network.protocol.version": record.protocol.removeprefix("HTTP/"),
-        "url.scheme": "http",
+        "url.scheme": _State.scheme,
     }
     if record.operation:
         found["http.route"] = record.route

@@ -100,12 +100,14 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        server_spans: bool = False,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
         self.prefix = prefix
         self.max_body = max_body
+        self.server_spans = server_spans
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
@@ -194,6 +196,10 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if self.prefix:
             ping = next(route for route in ROUTES if "/" in route.paths)
             yield self.prefix, ping
+
+    def probe_paths(self) -> frozenset[str]:
+        """Paths that get no server span."""
+        return frozenset(path for path, route in self.routes() if route.is_probe)
 
     def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
         """Register every path on a Flask blueprint; `view` makes the function of a route."""

@@ -34,6 +34,11 @@ class Route:
     span: str = ""
 
     @property
+    def is_probe(self) -> bool:
+        """Is it asked again and again by a platform, and so of no interest in traces?"""
+        return self.kind is Kind.PROBE or self.name in ("ping", "metrics")
+
+    @property
     def allowed(self) -> tuple[str, ...]:
         """The methods of the `Allow` header: HEAD comes with GET, OPTIONS with all."""
         head = ("HEAD",) if "GET" in self.methods else ()
