@@ -67,8 +67,8 @@ def run(spec: ServeSpec, settings: Settings) -> int:
     http.serve_forever(poll_interval=0.1)
     server.drain()
     http.server_close()
+    lifecycle.cleanup()
     if stop.code == INTERRUPTED:
-        server.terminate()
         sys.stdout.flush()
     return stop.code
 

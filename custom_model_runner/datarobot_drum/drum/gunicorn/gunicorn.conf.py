@@ -19,12 +19,12 @@ backlog = _settings.backlog
 max_requests = _arbiter.max_requests
 max_requests_jitter = _settings.max_requests_jitter
 loglevel = "debug" if _settings.server_log_level == "trace" else _settings.server_log_level
-logger_class = "datarobot_drum.drum.gunicorn.logs.ArbiterLog"
 certfile = _settings.ssl_certfile
 keyfile = _settings.ssl_keyfile
 ca_certs = _settings.ssl_ca_certs
 cert_reqs = _settings.ssl_cert_reqs
 proc_name = "drum"
+logger_class = "datarobot_drum.drum.gunicorn.logs.ArbiterLogger"
 preload_app = False
 # two servers with one home folder would collide, and a home folder may not be writable
 control_socket_disable = True

@@ -1,4 +1,4 @@
-"""How the Gunicorn arbiter and its workers log."""
+"""Gunicorn's logger in our format: its records go to the root logger's handlers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from datarobot_drum.drum.observability.logs import setup_server_loggers
-from datarobot_drum.drum.settings import Settings
 
-
-class ArbiterLog(Logger):  # type: ignore[misc]  # the package has no types
-    """Gunicorn's lines in the form of all others, instead of a form and a stream of its own."""
+class ArbiterLogger(Logger):  # type: ignore[misc]  # the package has no types
+    """Has a level of its own and no handlers of its own."""
 
     def setup(self, cfg: Any) -> None:
-        """Called at the start, and again when the configuration is reloaded."""
+        """As Gunicorn's, then hand all records on."""
         super().setup(cfg)
-        setup_server_loggers(Settings.load(warn=False).server_log_level)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+        self.error_log.propagate = True

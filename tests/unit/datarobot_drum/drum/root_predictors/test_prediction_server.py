@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -147,14 +146,6 @@ def test_request_is_closed_whatever_happens(serve: Serve) -> None:
         body.spill()
         serve(code).handle(BY_NAME["predict"], predict_request(body))
         assert not body.is_on_disk
-
-
-def test_errors_are_logged_with_method_path_and_id(
-    ask: Ask, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    ask(PredictionServer(), "predict", b"a\n1\n")
-    assert "API [POST /predict/] request time: " in caplog.text
 
 
 @pytest.mark.parametrize("name", ["predict", "chat", "info", "ping", "capabilities"])
