@@ -76,6 +76,7 @@ def _handler(as_json: bool) -> logging.Handler:
 
 def setup_server_loggers(level: str) -> None:
     """Let Gunicorn and Uvicorn log at `level`, through the handlers of all."""
+    logging.addLevelName(TRACE, "TRACE")
     for name in SERVER_LOGGERS:
         server = logging.getLogger(name)
         server.handlers = []
