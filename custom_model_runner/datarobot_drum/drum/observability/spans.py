@@ -8,7 +8,7 @@ already runs (that of the server, or of an extension).
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -288,17 +288,30 @@ def suppressed() -> AbstractContextManager[None]:
 
 def propagated(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with the running span as parent of what they are sent to."""
-    if _State.tracer is None:
-        return headers
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
-    if not carrier:
+    parent = _parent_headers()
+    if not parent:
         return headers
     own = {name.encode() for name in PARENT_HEADERS}
     kept = [(name, value) for name, value in headers if name.lower() not in own]
-    return kept + [(name.encode(), value.encode()) for name, value in carrier.items()]
+    return kept + [(name.encode(), value.encode()) for name, value in parent.items()]
+
+
+def propagate(headers: MutableMapping[str, str]) -> None:
+    """As `propagated`, in place."""
+    parent = _parent_headers()
+    if parent:
+        for name in PARENT_HEADERS:
+            headers.pop(name, None)
+        headers.update(parent)
+
+
+def _parent_headers() -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    if _State.tracer is not None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        TraceContextTextMapPropagator().inject(carrier)
+    return carrier
 
 
 class ServerSpan:

@@ -160,12 +160,17 @@ def test_generator_behind_a_stream_is_closed_inside_its_span(
 def test_headers_sent_on_name_the_running_span(exported: InMemorySpanExporter) -> None:
     sent = [(b"traceparent", b"client"), (b"tracestate", b"a=b"), (b"accept", b"*/*")]
     assert spans.propagated(sent) == sent
+    named = {"tracestate": "a=b"}
+    spans.propagate(named)
+    assert named == {"tracestate": "a=b"}
     with spans.Operation("a", {}):
         span_id = spans.current_ids()[1]
         headers = dict(spans.propagated(sent))
+        spans.propagate(named)
     assert headers[b"accept"] == b"*/*"
     assert headers[b"traceparent"].split(b"-")[2].decode() == span_id
     assert b"tracestate" not in headers
+    assert named == {"traceparent": headers[b"traceparent"].decode()}
 
 
 def test_own_traffic_makes_no_spans(exported: InMemorySpanExporter) -> None:
