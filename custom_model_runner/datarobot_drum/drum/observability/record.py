@@ -26,7 +26,7 @@ class Record:
     after the rule of trusted proxies. `status` is 0 until the head of the answer was sent, `size`
     counts the bytes of its body; `seconds` is set at the end. `failed` tells that the answer was
     cut off, or that the client left before its end. `trace_id` and `span_id` are those of the
-    operation's span, where there is one.
+    operation's span, as numbers; 0 where there is none.
     """
 
     __slots__ = (
@@ -72,8 +72,8 @@ class Record:
         self.size = 0
         self.failed = False
         self.seconds = 0.0
-        self.trace_id = ""
-        self.span_id = ""
+        self.trace_id = 0
+        self.span_id = 0
         self.started = time.perf_counter()
 
 

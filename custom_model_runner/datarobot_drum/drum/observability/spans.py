@@ -135,8 +135,10 @@ def _parent(headers: Getter) -> Context | None:
 
     if trace.get_current_span().get_span_context().is_valid:
         return None
+    if not headers.get("traceparent"):
+        return None
     carrier = {name: headers.get(name) or "" for name in PARENT_HEADERS}
-    return TraceContextTextMapPropagator().extract(carrier) if carrier["traceparent"] else None
+    return TraceContextTextMapPropagator().extract(carrier)
 
 
 def _consumer(headers: Getter) -> Attributes:
@@ -148,9 +150,8 @@ def _note(span: Span) -> None:
     """Tell the record of the running request, for the access log."""
     record = current_record.get()
     context = span.get_span_context()
-    if record is not None and context.is_valid:
-        record.trace_id = f"{context.trace_id:032x}"
-        record.span_id = f"{context.span_id:016x}"
+    if record is not None:
+        record.trace_id, record.span_id = context.trace_id, context.span_id
 
 
 def set_attributes(make: Callable[[], Attributes]) -> None:

@@ -98,7 +98,7 @@ def test_line_is_never_longer_than_one_write(character: str, as_json: bool, writ
 
 def test_json_line_has_all_facts(write: Write) -> None:
     made = record("/a?b=1", agent='"\n')
-    made.trace_id, made.span_id, made.route, made.operation = "t", "s", "/a", "predict"
+    made.trace_id, made.span_id, made.route, made.operation = 10, 11, "/a", "predict"
     told = json.loads(write(made, as_json=True))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("timestamp"))
     assert told == {
@@ -106,8 +106,8 @@ def test_json_line_has_all_facts(write: Write) -> None:
         "logger": "drum.access",
         "message": "POST /a",
         "request_id": "id-1",
-        "trace_id": "t",
-        "span_id": "s",
+        "trace_id": "0" * 31 + "a",
+        "span_id": "0" * 15 + "b",
         "exception": None,
         "client": "10.0.0.1",
         "method": "POST",

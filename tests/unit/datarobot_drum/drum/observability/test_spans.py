@@ -66,8 +66,7 @@ def test_operation_tells_its_ids_to_the_record_and_the_log(exported: InMemorySpa
     with spans.Operation("a", {}):
         ids = spans.current_ids()
     current_record.reset(token)
-    assert ids == (record.trace_id, record.span_id)
-    assert (len(record.trace_id), len(record.span_id)) == (32, 16)
+    assert ids == (f"{record.trace_id:032x}", f"{record.span_id:016x}")
     assert spans.current_ids() == ("", "")
 
 
