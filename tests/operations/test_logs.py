@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -99,27 +100,56 @@ def server(request: pytest.FixtureRequest, servers: dict[str, RunningServer]) ->
     return servers[request.param]
 
 
-def wait_for_lines(server: RunningServer, count: int) -> list[str]:
-    """So many access lines, as soon as they are there; then no more may come."""
-    with RawConnection(server.port) as connection:
-        connection.send(request("GET /livez?last"))
-        connection.read_until_closed()
-    lines: list[str] = []
-    while not lines or "/livez?last" not in lines[-1]:
-        lines = access_lines(server)
-    assert len(lines) == count + 1
-    return lines[:-1]
+def mark(server: RunningServer) -> str:
+    """Send a request that is told from all others, and wait for its line."""
+    path = f"/livez?{secrets.token_hex(8)}"
+    exchange(server.port, request(f"GET {path}"))
+    while not any(path in line for line in access_lines(server)):
+        continue
+    return path
+
+
+def between(server: RunningServer, first: str, last: str) -> list[str]:
+    """The lines between those of two marks."""
+    lines = access_lines(server)
+    places = [place for place, line in enumerate(lines) if first in line or last in line]
+    return lines[places[0] + 1 : places[1]]
 
 
 def test_every_request_has_its_line(server: RunningServer) -> None:
-    before = len(wait_for_lines(server, 0))
+    first = mark(server)
     sizes = [size_of(exchange(server.port, sent)) for sent in REQUESTS]
-    lines = wait_for_lines(server, before + 1 + len(REQUESTS))[before + 1 :]
-    expected = [
+    assert between(server, first, mark(server)) == [
         f"127.0.0.1 - - [] {line.replace(' * ', f' {size} ')}"
         for line, size in zip(REQUESTS.values(), sizes, strict=True)
     ]
-    assert lines == expected
+
+
+ENDLESS = json.dumps({"messages": [], "stream": True, "n": 10**9})
+JSON = "Content-Type: application/json"
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "body", "left_out", "status"),
+    [
+        ("POST /predict/", CSV, "a\n1\n", 3, r"4\d\d"),
+        ("POST /chat/completions", JSON, ENDLESS, 0, "200"),
+    ],
+)
+def test_request_that_is_cut_off_has_one_line(
+    line: str, headers: str, body: str, left_out: int, status: str, server: RunningServer
+) -> None:
+    path = secrets.token_hex(8)
+    sent = request(f"{line}?{path}", headers, body=body)
+    with RawConnection(server.port) as connection:
+        connection.send(sent[: len(sent) - left_out])
+        if not left_out:
+            connection.read_head()
+    while not any(path in told for told in access_lines(server)):
+        continue
+    mark(server)
+    (told,) = [told for told in access_lines(server) if path in told]
+    assert re.search(rf'" {status} (\d+|-) "', told)
 
 
 def size_of(answer: bytes) -> int:
