@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
@@ -22,6 +23,9 @@ MOST_WAITING = 10_000
 GATHER = 0.05
 #: Seconds that a reader gets at the end.
 LAST_WAIT = 1.0
+#: Seconds between two warnings of lines that were dropped.
+QUIET = 10.0
+READER_HAS_GONE = (errno.EPIPE, errno.EBADF)
 #: A write of more bytes to a pipe could be torn apart by those of other processes.
 LARGEST_WRITE = select.PIPE_BUF
 
@@ -40,6 +44,8 @@ class LineWriter(Generic[Item]):
         self._items: deque[Item] = deque()
         self._lines: deque[bytes] = deque()
         self._dropped = 0
+        self._reason = "stdout is not read"
+        self._quiet_until = 0.0
         self._is_broken = False
         self._wake = threading.Event()
         self._end = 0.0
@@ -75,14 +81,17 @@ class LineWriter(Generic[Item]):
     def _write_waiting(self) -> None:
         while self._items or self._lines:
             self._gather()
-            if not self._write(b"".join(self._lines)):
+            rest = self._write(b"".join(self._lines))
+            self._lines.clear()
+            if rest:
                 # the reader stalls: try again soon
+                self._lines.append(rest)
                 self._wake.set()
                 return
-            self._lines.clear()
-        if self._dropped:
+        if self._dropped and time.monotonic() > self._quiet_until:
+            self._quiet_until = time.monotonic() + QUIET
             dropped, self._dropped = self._dropped, 0
-            logger.warning("%d lines of the access log were dropped: stdout is not read", dropped)
+            logger.warning("%d lines of the access log were dropped (%s)", dropped, self._reason)
 
     def _gather(self) -> None:
         """Make as many lines as fit into one write, if none wait for theirs."""
@@ -95,23 +104,30 @@ class LineWriter(Generic[Item]):
             self._items.popleft()
             size += len(line)
 
-    def _write(self, data: bytes) -> bool:
-        """Write all, or nothing where that would have to wait."""
+    def _write(self, data: bytes) -> bytes:
+        """Write without waiting; what is left for later."""
         if self._is_broken:
-            return True
+            return b""
         try:
-            if not _is_writable(self._descriptor):
-                return False
-            while data:
+            while data and _is_writable(self._descriptor):
                 data = data[os.write(self._descriptor, data) :]
         except BlockingIOError:
-            return False
+            return data
         except OSError as error:
-            self._is_broken = True
-            # where the logs go the same way, that is the end of them, too
-            with contextlib.suppress(Exception):
-                logger.warning("the access log ends: stdout cannot be written to (%s)", error)
-        return True
+            self._fail(error)
+            return b""
+        return data
+
+    def _fail(self, error: OSError) -> None:
+        if error.errno not in READER_HAS_GONE:
+            # a full disk, for example, may be emptied
+            self._dropped += len(self._lines)
+            self._reason = str(error)
+            return
+        self._is_broken = True
+        # where the logs go the same way, that is the end of them, too
+        with contextlib.suppress(Exception):
+            logger.warning("the access log ends: stdout cannot be written to (%s)", error)
 
 
 def _is_writable(descriptor: int) -> bool:

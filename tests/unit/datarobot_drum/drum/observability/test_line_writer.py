@@ -127,6 +127,16 @@ def test_file_that_takes_nothing_now_is_asked_again(
     log.stop()
 
 
+def test_full_disk_costs_lines_until_there_is_room(caplog: pytest.LogCaptureFixture) -> None:
+    with open("/dev/full", "wb") as full:
+        log = start(full.fileno())
+        log.put(LINE)
+        log.put(LINE)
+        log.stop()
+    assert "2 lines of the access log were dropped ([Errno 28]" in caplog.text
+    assert not log._is_broken
+
+
 PROCESS = """
 import sys
 from datarobot_drum.drum.observability.line_writer import LineWriter

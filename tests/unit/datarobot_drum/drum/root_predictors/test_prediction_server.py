@@ -139,6 +139,12 @@ def test_interrupt_outside_model_code_goes_through(ask: Ask) -> None:
         ask(Broken(), "readyz")
 
 
+def test_probes_are_the_paths_that_platforms_ask_again_and_again() -> None:
+    probes = PredictionServer(prefix="/p").probe_paths()
+    assert {"/p/", "/p", "/p/livez", "/p/health/", "/p/ping"} <= probes
+    assert probes & {"/p/predict/", "/p/info/", "/p/stats/", "/livez"} == set()
+
+
 def test_request_is_closed_whatever_happens(serve: Serve) -> None:
     for code in (SCORE, RAISING.format("SystemExit(1)")):
         body = SpooledUploadFile(spool_bytes=1)
