@@ -172,7 +172,8 @@ class ReportQueue:
                 self._release(size)
             del item, call
         try:
-            self._reporter.shutdown(self._flush_timeout)
+            with spans.suppressed():
+                self._reporter.shutdown(self._flush_timeout)
         except Exception as error:
             logger.warning("the reporter did not end well (%s)", type(error).__name__)
 
