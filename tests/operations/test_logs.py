@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,17 @@ AUTHORIZED = {"X-Auth": "sesame"}
 def is_print(line: str) -> bool:
     """Is it what the program says on stdout when it is interrupted at a terminal?"""
     return line == "Ctrl+C pressed, aborting drum"
+
+
+def test_workers_do_not_mix_their_lines(start_server: StartServer) -> None:
+    env = {**TARGET, "CUSTOM_MODEL_WORKERS": "2"}
+    server = start_server(MODEL, *OPTIONS, server_type="fastapi", env=env)
+    targets = [f"/livez?{number:03}{'x' * (6 * number)}" for number in range(300)]
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda path: exchange(server.port, request(f"GET {path}")), targets))
+    server.stop()
+    lines = [line.split()[5] for line in access_lines(server)]
+    assert sorted(lines) == targets
 
 
 @pytest.mark.parametrize("server_type", ["flask", "fastapi"])

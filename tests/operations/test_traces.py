@@ -21,6 +21,9 @@ from tests.stand_ins.otlp_receiver import Collector, Span, collecting
 MODEL = Path(__file__).resolve().parents[1] / "fixtures" / "models" / "telemetry"
 PARENT = "cd" * 8
 PATIENCE = 30.0
+#: Server types, and Gunicorn's classes of workers.
+KINDS = ("flask", "gthread", "sync", "gevent", "fastapi")
+FLUSHED = ("flask", "gevent", "fastapi")
 CONSUMER = {"X-DataRobot-Consumer-Id": "me", "X-DataRobot-Consumer-Type": "you"}
 CONSUMER_ATTRIBUTES = {"gen_ai.request.consumer_id": "me", "gen_ai.request.consumer_type": "you"}
 ASKED = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "h\u00e9"}]
@@ -167,10 +170,10 @@ class Observed:
 
 @pytest.fixture(scope="module")
 def observed(running_server: ServerContext) -> Iterator[dict[str, Observed]]:
-    """The three server types, each with a collector of its own."""
+    """All server types and classes of workers, each with a collector of its own."""
     with ExitStack() as stack:
         found = {}
-        for kind in ("flask", "gthread", "fastapi"):
+        for kind in KINDS:
             collector = stack.enter_context(collecting())
             server = stack.enter_context(traced(running_server, collector, kind))
             found[kind] = Observed(server, collector)
@@ -179,7 +182,7 @@ def observed(running_server: ServerContext) -> Iterator[dict[str, Observed]]:
         yield found
 
 
-@pytest.fixture(params=["flask", "gthread", "fastapi"])
+@pytest.fixture(params=KINDS)
 def one(request: pytest.FixtureRequest, observed: dict[str, Observed]) -> Observed:
     """Each in turn."""
     return observed[request.param]
@@ -285,10 +288,6 @@ def test_exporters_do_not_log_about_themselves_to_the_collector(one: Observed) -
     one.collector.wait_for(lambda: one.collector.logs)
     loggers = {line["logger"].split(".")[0] for line in one.collector.logs}
     assert loggers & {"opentelemetry", "urllib3", "requests"} == set()
-
-
-KINDS = ("flask", "gthread", "sync", "gevent", "fastapi")
-FLUSHED = ("flask", "gevent", "fastapi")
 
 
 @dataclass(frozen=True)
