@@ -112,9 +112,10 @@ class Uncaught:
         self._before: tuple[Any, ...] | None = None
 
     def report(self) -> None:
-        """From now on."""
-        if self._before is None:
-            self._before = sys.excepthook, threading.excepthook, sys.unraisablehook
+        """From now on; hooks that others put on top of ours later stay."""
+        if self._before is not None:
+            return
+        self._before = sys.excepthook, threading.excepthook, sys.unraisablehook
         sys.excepthook = _uncaught
         threading.excepthook = _uncaught_in_thread
         sys.unraisablehook = _unraisable

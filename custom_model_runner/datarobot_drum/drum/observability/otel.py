@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("drum.otel")
 
-#: Seconds that each provider has at the end; they end side by side, so it is that of all.
-SHUTDOWN_TIMEOUT = 5.0
+#: Seconds that each provider has at the end; they end side by side, so it is that of all. A step
+#: of a worker's clean-up is given up after 5 seconds, and there must be time to say what is lost.
+SHUTDOWN_TIMEOUT = 4.5
 #: Bounds of the buckets of durations, in seconds (OpenTelemetry's conventions for HTTP).
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 DURATION = "http.server.request.duration"
