@@ -14,6 +14,7 @@ from datarobot_drum.drum import errors
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
 from datarobot_drum.drum.model_folder.parameters import ALLOW_EMPTY_VARIABLE
+from datarobot_drum.drum.observability import gen_ai, spans
 from datarobot_drum.drum.observability.metric_table import (
     DURATION,
     METRICS,
@@ -83,6 +84,36 @@ def routes_page() -> str:
     intro = "The same on every server type; each path is answered with and without its last slash."
     rows = [(code(r.methods), code(r.paths), code([r.operation]), r.doc) for r in ROUTES]
     return page("Routes", intro, ("Methods", "Paths", "Operation", "What it does"), rows)
+
+
+def spans_page() -> str:
+    """Every span that a request can make."""
+    intro = (
+        "What [tracing](../LOGGING_AND_TRACING.md) sends, the same on every server type.\n"
+        f"All spans are of the kind `INTERNAL` and the scope `{spans.SCOPE}`.\n"
+        "The parent is the client's span (W3C `traceparent`), or none, unless one is named here.\n"
+        "An attribute is absent where the request or the answer has nothing to tell; `<i>` counts\n"
+        "messages from 0."
+    )
+    rows = [(code([r.span]), "", code(r.paths), _attributes(r.span)) for r in ROUTES if r.span]
+    stream = (code([spans.CHAT_STREAM]), code([spans.CHAT]), "streamed chats", _chat(ANSWER))
+    header = ("Span", "Parent", "Paths", "Attributes")
+    return page("Spans", intro, header, [*rows, stream])
+
+
+ANSWER = gen_ai.response_attributes({"model": "m", "choices": [{"message": {"content": "c"}}]})
+QUESTION = gen_ai.request_attributes({"model": "m", "messages": [{"content": "c"}]})
+
+
+def _attributes(span: str) -> str:
+    if span == spans.CHAT:
+        return f"{_chat(QUESTION)}; when it is not streamed also {_chat(ANSWER)}"
+    headers = spans.CONSUMER_HEADERS.items()
+    return ", ".join(f"`{name}` (header `{header}`)" for header, name in headers)
+
+
+def _chat(attributes: Iterable[str]) -> str:
+    return code(name.replace(".0.", ".<i>.") for name in attributes)
 
 
 def hooks_page() -> str:
@@ -217,6 +248,7 @@ def _bounds(bounds: Iterable[float]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "routes.md": routes_page,
+    "spans.md": spans_page,
     "hooks.md": hooks_page,
     "errors.md": errors_page,
     "artifacts.md": artifacts_page,

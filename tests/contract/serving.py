@@ -135,7 +135,7 @@ def serving(
 ) -> Iterator[Client]:
     """A client of `served` on the front of that name; with `wait`, once loading has ended."""
     spec = served.prepare(place)
-    settings = Settings.load(dict(served.environment))
+    settings = Settings.load({"DRUM_ACCESS_LOG": "false", **dict(served.environment)})
     start = {"flask": _flask, "gunicorn": _gunicorn, "fastapi": _fastapi}[front]
     with _imports_restored(), start(spec, settings, thread) as client:
         if wait:

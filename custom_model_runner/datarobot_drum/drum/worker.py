@@ -18,8 +18,10 @@ from datarobot_drum.drum import forks, noticeboard, processes, thread_errors
 from datarobot_drum.drum.enum import SERVE_SPEC_VARIABLE, ServerType
 from datarobot_drum.drum.errors import DrumError, StartupError
 from datarobot_drum.drum.lifecycle import CleanupOrder, WorkerLifecycle, set_worker_ctx
+from datarobot_drum.drum.observability import otel
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.observability.metric_files import MetricFiles
+from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.worker_figures import WorkerFigures, make_metrics
@@ -153,9 +155,12 @@ class ServerCtx(WorkerLifecycle):
 def from_environment(environ: Mapping[str, str] = os.environ) -> tuple[ServeSpec, Settings]:
     """What the launcher told this process to serve, and how; logging is set up on the way."""
     spec = ServeSpec.from_json(environ[SERVE_SPEC_VARIABLE])
-    setup_logging(spec.logging_level)
     # the launcher has warned of bad values
-    return spec, Settings.load(environ, warn=False, workers=spec.max_workers)
+    settings = Settings.load(environ, warn=False, workers=spec.max_workers)
+    setup_logging(
+        spec.logging_level, as_json=settings.json_logging, server_level=settings.server_log_level
+    )
+    return spec, settings
 
 
 def exit_on_failure(build: Callable[[], T]) -> T:
@@ -189,11 +194,13 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         max_async=settings.max_concurrent_requests if server_type is ServerType.FASTAPI else 0,
         max_bytes_held=settings.max_body_bytes_held,
         workers=1 if server_type is ServerType.FLASK else settings.workers,
+        server_spans=settings.otel_server_spans and otel.is_wanted(settings),
     )
     if settings.metrics_enabled:
         files = MetricFiles.from_environment()
         metrics = make_metrics(server.server_name, server.prefix, files)
         server.figures = WorkerFigures(server, metrics)
+    log_errors(server.recorder, settings)
     return server
 
 
@@ -244,6 +251,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
             give_up(BOOT_FAILURE)
 
     ctx.start()
+    start_telemetry(server.recorder, ctx.settings, ctx)
     ctx.defer_cleanup(processes.end_children, desc="processes of the model", order=LEFT_BEHIND)
     ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")

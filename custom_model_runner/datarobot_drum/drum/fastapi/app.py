@@ -18,6 +18,7 @@ from datarobot_drum.drum.errors import RefusedRequest
 from datarobot_drum.drum.fastapi import extensions
 from datarobot_drum.drum.fastapi.context import FastAPIWorkerCtx
 from datarobot_drum.drum.fastapi.middleware import setup_middlewares
+from datarobot_drum.drum.fastapi.otel import NO_TELEMETRY
 from datarobot_drum.drum.fastapi.routes import Fallback, register_routes
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -80,6 +81,7 @@ def create_fastapi_app(
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url="/openapi.json" if docs else None,
+        telemetry=NO_TELEMETRY,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.fastapi.otel import traced
 from datarobot_drum.drum.fastapi.routes import header, send_early
 from datarobot_drum.drum.observability.record import Record, current_record
 from datarobot_drum.drum.root_predictors.deadlines import Deadline
@@ -30,7 +31,7 @@ IDS = [name.encode() for name in REQUEST_ID_HEADERS]
 
 def setup_middlewares(server: PredictionServer, app: ASGIApp, plain: ASGIApp) -> ASGIApp:
     """All layers around the app, outermost last; `plain` answers when there is no model."""
-    return RecordMiddleware(server, _limited(server, app), plain)
+    return RecordMiddleware(server, traced(server, _limited(server, app)), traced(server, plain))
 
 
 def _limited(server: PredictionServer, app: ASGIApp) -> ASGIApp:

@@ -17,6 +17,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.flask.bodies import chunks
 from datarobot_drum.drum.flask.clients import ConnectionWatch, WsgiClient, connection_reset
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.clients import ClientLeft
@@ -88,6 +89,13 @@ class Forwarder:
 
         Raises ClientLeft when the client leaves before the head of the answer.
         """
+        with spans.Operation(spans.DIRECT_ACCESS, EnvironHeaders(environ)) as span:
+            answer = self._relay(environ)
+            if isinstance(answer, RawResponse):
+                answer.call_on_close(span.keep().end)
+            return answer
+
+    def _relay(self, environ: dict[str, Any]) -> RawResponse | Reply:
         import httpx
 
         from datarobot_drum.drum.predictors.inference.connections import Exchange
@@ -111,6 +119,7 @@ class Forwarder:
             if exchange.is_interrupted:
                 raise ClientLeft from error
             found = forward.failure(error, plan.server, plan.timeout)
+            spans.failed(error)
             return self._server.error_reply(found)
         finally:
             if answer is None:

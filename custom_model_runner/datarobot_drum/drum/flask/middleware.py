@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from datarobot_drum.drum.flask.clients import connection_reset
+from datarobot_drum.drum.flask.otel import traced
 from datarobot_drum.drum.observability.record import Record, Recorder
 from datarobot_drum.drum.root_predictors.clients import ClientLeft
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -19,7 +20,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 def setup_middlewares(server: PredictionServer, app: WsgiApp, plain: WsgiApp) -> WsgiApp:
     """All layers around the app, outermost last; `plain` answers when there is no model."""
-    return RecordApp(server, app, plain)
+    return RecordApp(server, traced(server, app), traced(server, plain))
 
 
 class RecordApp:

@@ -26,7 +26,8 @@ class Record:
     `target` is the path with its query string as they were sent, `client` the address of the peer
     after the rule of trusted proxies. `status` is 0 until the head of the answer was sent, `size`
     counts the bytes of its body; `seconds` is set at the end. `failed` tells that the answer was
-    cut off, or that the client left before its end.
+    cut off, or that the client left before its end. `trace_id` and `span_id` are those of the
+    operation's span, as numbers; 0 where there is none.
     """
 
     __slots__ = (
@@ -41,9 +42,11 @@ class Record:
         "route",
         "seconds",
         "size",
+        "span_id",
         "started",
         "status",
         "target",
+        "trace_id",
     )
 
     def __init__(
@@ -70,6 +73,8 @@ class Record:
         self.size = 0
         self.failed = False
         self.seconds = 0.0
+        self.trace_id = 0
+        self.span_id = 0
         self.started = time.perf_counter()
 
     def matched(self, template: str | None) -> None:
@@ -106,6 +111,9 @@ class Recorder:
         """The answer has been sent, or never will be."""
         record.seconds = time.perf_counter() - record.started
         self.ended = next(self._numbers)
+        if record.method == "HEAD":
+            # whatever the app made, servers send no body
+            record.size = 0
         for sink in self._sinks:
             try:
                 sink(record)

@@ -22,6 +22,7 @@ from datarobot_drum.drum.errors import (
     user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.observability.context import is_abandoned, request_id
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.record import Recorder, current_record
@@ -84,6 +85,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         max_async: int = 0,
         max_bytes_held: int = 0,
         workers: int = 1,
+        server_spans: bool = False,
     ) -> None:
         self.server_name = server_name
         self.show_perf = show_perf
@@ -92,6 +94,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.max_body = max_body
         self.workers = workers
         self.started = time.monotonic()
+        self.server_spans = server_spans
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
@@ -216,6 +219,10 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             ping = next(route for route in ROUTES if "/" in route.paths)
             yield self.prefix, ping
 
+    def probe_paths(self) -> frozenset[str]:
+        """Paths that get no server span."""
+        return frozenset(path for path, route in self.routes() if route.is_probe)
+
     def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
         """Register every path on a Flask blueprint; `view` makes the function of a route."""
         views = {route.name: view(route) for route in ROUTES}
@@ -242,6 +249,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def handle(self, route: Route, request: RequestAdapter) -> Reply:
         """Answer one request; never raises. Model routes belong on a prediction thread."""
+        if route.span and spans.are_on():
+            with spans.Operation(route.span, request.headers):
+                return self._handle(route, request)
+        return self._handle(route, request)
+
+    def _handle(self, route: Route, request: RequestAdapter) -> Reply:
         started = time.monotonic()
         try:
             if route.kind in (Kind.MODEL, Kind.STATUS) or self.failure is not None:
@@ -252,8 +265,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         except BaseCustomUserError as error:
             reply = self._user_error(error)
         except DrumError as error:
+            raised = _raised(error)
+            if raised is not None:
+                spans.failed(raised)
             reply = self.error_reply(error)
-        except Exception:
+        except Exception as error:
+            spans.failed(error)
             reply = self.internal_error()
         except BaseException as error:
             if route.kind is not Kind.MODEL:
@@ -264,20 +281,13 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             request.close()
         if route.kind is Kind.MODEL:
             self.timings.add(time.monotonic() - started)
-        if reply.status >= 400:
-            logger.info(
-                "API [%s %s] request time: %.3f sec, request_id: %s",
-                request.method,
-                request.path,
-                time.monotonic() - started,
-                request_id.get(),
-            )
         return reply
 
     def _broken_off(self, error: BaseException) -> Reply:
         if isinstance(error, CancelledError) and is_abandoned.get()():
             logger.info("a hook was cancelled: nobody waits for its answer any more")
             return Reply(DeadlineExceeded.status)
+        spans.failed(error)
         return self.error_reply(_hook_error(error))
 
     def _check_state(self, route: Route) -> None:
@@ -405,6 +415,11 @@ def _log_level(error: DrumError) -> int:
 
 def _cause(error: DrumError) -> BaseException | None:
     return error.__cause__ if error.status >= INTERNAL_ERROR else None
+
+
+def _raised(error: DrumError) -> BaseException | None:
+    """What a span tells as its exception; an error that is only an answer is none."""
+    return _cause(error) or (error if error.status == INTERNAL_ERROR else None)
 
 
 def _hook_error(error: BaseException) -> HookError:

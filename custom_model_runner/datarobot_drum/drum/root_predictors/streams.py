@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.observability.masking import masked
 
 logger = logging.getLogger("drum.streams")
@@ -44,6 +45,7 @@ def events(chunks: Iterable[Any], to_text: Callable[[Any], str]) -> Iterator[byt
         raise
     except BaseException as error:
         # model code may raise anything; the prediction thread must live on
+        spans.failed(error)
         logger.exception("the model's stream broke")
         yield error_event(masked(str(error) or repr(error)), type(error).__name__)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -140,6 +139,12 @@ def test_interrupt_outside_model_code_goes_through(ask: Ask) -> None:
         ask(Broken(), "readyz")
 
 
+def test_probes_are_the_paths_that_platforms_ask_again_and_again() -> None:
+    probes = PredictionServer(prefix="/p").probe_paths()
+    assert {"/p/", "/p", "/p/livez", "/p/health/", "/p/ping"} <= probes
+    assert probes & {"/p/predict/", "/p/info/", "/p/stats/", "/livez"} == set()
+
+
 def test_request_is_closed_whatever_happens(serve: Serve) -> None:
     for code in (SCORE, RAISING.format("SystemExit(1)")):
         body = SpooledUploadFile(spool_bytes=1)
@@ -147,14 +152,6 @@ def test_request_is_closed_whatever_happens(serve: Serve) -> None:
         body.spill()
         serve(code).handle(BY_NAME["predict"], predict_request(body))
         assert not body.is_on_disk
-
-
-def test_errors_are_logged_with_method_path_and_id(
-    ask: Ask, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    ask(PredictionServer(), "predict", b"a\n1\n")
-    assert "API [POST /predict/] request time: " in caplog.text
 
 
 @pytest.mark.parametrize("name", ["predict", "chat", "info", "ping", "capabilities"])
