@@ -6,7 +6,7 @@ import importlib
 import logging
 from typing import Any
 
-from datarobot_drum.drum import watchdog
+from datarobot_drum.drum import tls, watchdog
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.model_folder import extension_names
 from datarobot_drum.drum.server_choice import _get_server_type
@@ -32,6 +32,7 @@ def __getattr__(name: str) -> Any:
 
 def run_server(spec: ServeSpec, settings: Settings) -> int:
     """Serve until told to stop; the exit code (the production servers replace this process)."""
+    tls.check(settings)
     server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
     logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
     watchdog.start(spec, settings)

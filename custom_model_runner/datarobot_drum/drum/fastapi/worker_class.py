@@ -24,6 +24,8 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.CONFIG_KWARGS = UvicornConfig.from_runtime_params().to_uvicorn_kwargs()
         super().__init__(*args, **kwargs)
+        if self.cfg.is_ssl:
+            self.config.ssl_context_factory = self.cfg.ssl_context
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

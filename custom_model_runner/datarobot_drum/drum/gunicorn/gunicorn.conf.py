@@ -27,6 +27,10 @@ proc_name = "drum"
 preload_app = False
 # two servers with one home folder would collide, and a home folder may not be writable
 control_socket_disable = True
-ssl_context = _config.ssl_context
+ssl_context = _config.ssl_context(_settings, worker_class)
+# in the hands of a class of socket that has a deadline for it
+do_handshake_on_connect = True
+# the front applies the rule of trusted proxies, on every server in the same way
+forwarded_allow_ips = ""
 post_worker_init = _config.start_worker
 worker_exit = _config.end_worker
