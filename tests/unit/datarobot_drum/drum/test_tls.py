@@ -42,7 +42,7 @@ def test_only_tls_1_2_and_later_with_strong_ciphers_are_offered(pair):
     assert all(int(bits) >= 128 for _, _, bits in lines)
     assert all(name.startswith(("TLS_", "ECDHE-", "DHE-")) for _, name, _ in lines)
     settings = Settings(ssl_certfile=pair.certificate, ssl_keyfile=pair.key)
-    context = tls.server_context(settings)
+    context = context_of(settings)
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_NONE
 
@@ -69,7 +69,7 @@ def test_client_certificates_are_asked_for_as_set(pair, authority):
             ssl_ca_certs=authority.path,
             ssl_cert_reqs=number,
         )
-        assert tls.server_context(settings).verify_mode is mode
+        assert context_of(settings).verify_mode is mode
 
 
 def test_encrypted_key_is_opened_by_its_password(locked):
@@ -77,6 +77,12 @@ def test_encrypted_key_is_opened_by_its_password(locked):
         ssl_certfile=locked.certificate, ssl_keyfile=locked.key, ssl_keyfile_password=PASSWORD
     )
     assert tls.server_context(settings) is not None
+
+
+def context_of(settings: Settings) -> ssl.SSLContext:
+    context = tls.blocking_context(settings)
+    assert context is not None
+    return context
 
 
 def refusal(**values) -> str:
@@ -133,7 +139,7 @@ def test_weak_key_is_refused(tmp_path):
     from cryptography.hazmat.primitives.asymmetric import rsa
     from trustme import CA
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  # it is refused
     strong = x509.load_pem_x509_certificate(CA().cert_pem.bytes())
     weak = (
         x509.CertificateBuilder(subject_name=strong.subject, issuer_name=strong.subject)
@@ -207,7 +213,7 @@ def test_slow_handshake_ends_after_the_deadline(pair):
     settings = Settings(ssl_certfile=pair.certificate, ssl_keyfile=pair.key, header_timeout=0.05)
     ours, theirs = socket.socketpair()
     with ours, pytest.raises(ConnectionResetError, match="too slow"):
-        tls.blocking_context(settings).wrap_socket(theirs, server_side=True)
+        context_of(settings).wrap_socket(theirs, server_side=True)
     theirs.close()
 
 
@@ -219,7 +225,7 @@ def test_deadline_of_the_handshake_does_not_stay(pair, authority):
         target=lambda: client.wrap_socket(ours, server_hostname="127.0.0.1").close()
     )
     thread.start()
-    with tls.blocking_context(settings).wrap_socket(theirs, server_side=True) as connection:
+    with context_of(settings).wrap_socket(theirs, server_side=True) as connection:
         assert connection.gettimeout() is None
         assert connection.version() == "TLSv1.3"
     thread.join()
