@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
 def run_server(spec: ServeSpec, settings: Settings) -> int:
     """Serve until told to stop; the exit code (the production servers replace this process)."""
-    tls.check(settings)
+    _check(settings)
     server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
     logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
     watchdog.start(spec, settings)
@@ -48,6 +48,14 @@ def run_server(spec: ServeSpec, settings: Settings) -> int:
     from datarobot_drum.drum.fastapi.run_uvicorn import main_uvicorn
 
     return main_uvicorn(spec, run_gunicorn.exec_arbiter)
+
+
+def _check(settings: Settings) -> None:
+    """Stop the start, before there is any worker, where a worker could not be built."""
+    from datarobot_drum.drum.root_predictors import rate_limit
+
+    tls.check(settings)
+    rate_limit.check(settings)
 
 
 def _warn_of_workers(asked: int) -> None:

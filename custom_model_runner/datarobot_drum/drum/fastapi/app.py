@@ -40,10 +40,10 @@ def create_asgi_app(spec: ServeSpec, settings: Settings, give_up: Callable[[int]
     app = _app(ctx, give_up)
     code_dir = spec.model.code_dir
     if settings.ignore_server_extensions or not extensions.exists(code_dir):
-        return setup_middlewares(server, app, app)
+        return setup_middlewares(server, settings, app, app)
     extended = _app(ctx, give_up)
     worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
-    return setup_middlewares(server, extended, app)
+    return setup_middlewares(server, settings, extended, app)
 
 
 def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastAPI:
@@ -59,8 +59,6 @@ def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastA
         return Response(reply.body, reply.status, media_type=reply.content_type)
 
     app.add_exception_handler(Exception, internal_error)
-    if ctx.settings.cors_enabled:
-        _add_cors(app, ctx.settings)
     return app
 
 
@@ -98,15 +96,3 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
         await asyncio.to_thread(ctx.cleanup)
 
     return lifespan
-
-
-def _add_cors(app: fastapi.FastAPI, settings: Settings) -> None:
-    from starlette.middleware.cors import CORSMiddleware
-
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(settings.cors_origins),
-        allow_methods=list(settings.cors_methods),
-        allow_headers=list(settings.cors_headers),
-        allow_credentials=False,
-    )

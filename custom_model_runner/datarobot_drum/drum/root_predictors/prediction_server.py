@@ -116,6 +116,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.threads = PredictionThreads(executor_workers, self.gate)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self._by_path: dict[str, Route] | None = None
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
         self._when_loaded: list[Callable[[], None]] = []
@@ -285,6 +286,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             INTERNAL_ERROR,
             status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
         )
+
+    def route_at(self, path: str) -> Route | None:
+        """The route of a path that is in the table as it stands, without a part to fill in."""
+        if self._by_path is None:
+            self._by_path = dict(self.routes())
+        return self._by_path.get(path)
 
     def note(self, route: Route) -> None:
         """Tell the record of the running request which route it took."""

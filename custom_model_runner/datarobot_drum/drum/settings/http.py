@@ -135,7 +135,7 @@ class HttpSettings(BaseModel):
     rate_limit_burst: Annotated[
         int, Field(ge=1, le=1_000_000), FromParam("DRUM_RATE_LIMIT_BURST", stops_on="anything")
     ] = 10
-    """Requests that one client may send at once."""
+    """Requests that one client may send in a second."""
 
     rate_limit_storage: Annotated[
         str | None, Field(repr=False), FromParam("DRUM_RATE_LIMIT_STORAGE", stops_on="anything")
