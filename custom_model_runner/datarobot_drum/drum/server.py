@@ -8,6 +8,7 @@ from typing import Any
 
 from datarobot_drum.drum import tls, watchdog
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.model_folder import extension_names
 from datarobot_drum.drum.server_choice import _get_server_type
 from datarobot_drum.drum.settings import ServeSpec, Settings
@@ -52,10 +53,13 @@ def run_server(spec: ServeSpec, settings: Settings) -> int:
 
 def _check(settings: Settings) -> None:
     """Stop the start, before there is any worker, where a worker could not be built."""
+    from datarobot_drum.drum.platform_services.extras import DOCS
     from datarobot_drum.drum.root_predictors import rate_limit
 
     tls.check(settings)
     rate_limit.check(settings)
+    if settings.enable_docs and not DOCS.is_installed:
+        raise StartupError(DOCS.advice)
 
 
 def _warn_of_workers(asked: int) -> None:

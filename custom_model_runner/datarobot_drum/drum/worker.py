@@ -68,6 +68,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         prefix=settings.url_prefix,
         max_body=settings.max_upload_size,
         max_forwards=settings.max_concurrent_requests,
+        enable_docs=settings.enable_docs,
     )
 
 

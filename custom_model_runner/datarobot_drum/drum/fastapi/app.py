@@ -47,7 +47,7 @@ def create_asgi_app(spec: ServeSpec, settings: Settings, give_up: Callable[[int]
 
 
 def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastAPI:
-    app = create_fastapi_app(ctx.settings, _lifespan(ctx, give_up))
+    app = create_fastapi_app(_lifespan(ctx, give_up))
     app.state.worker_ctx = ctx
     router = fastapi.APIRouter()
     register_routes(router, ctx)
@@ -62,16 +62,11 @@ def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastA
     return app
 
 
-def create_fastapi_app(
-    settings: Settings | None = None, lifespan: Lifespan | None = None
-) -> fastapi.FastAPI:
-    """A bare FastAPI app: no redirects, and no docs pages unless they are turned on."""
-    docs = settings is not None and settings.enable_docs
+def create_fastapi_app(lifespan: Lifespan | None = None) -> fastapi.FastAPI:
+    """A bare FastAPI app: no redirects, and no docs pages of its own."""
+    # the core serves the pages, the same on every server and without assets from elsewhere
     return fastapi.FastAPI(
-        title="drum",
-        lifespan=lifespan,
-        redirect_slashes=False,
-        openapi_url="/openapi.json" if docs else None,
+        title="drum", lifespan=lifespan, redirect_slashes=False, openapi_url=None
     )
 
 

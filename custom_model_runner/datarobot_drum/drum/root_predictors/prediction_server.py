@@ -29,6 +29,7 @@ from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.docs_pages import DOCS_ROUTES, DocsMixin
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
 from datarobot_drum.drum.root_predictors.predict_mixin import (
     BrokenJson,
@@ -79,7 +80,7 @@ class FastAPIRoutes(Protocol):
         """Register one path."""
 
 
-class PredictionServer(PredictMixin, UpstreamMixin):
+class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -99,7 +100,9 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        enable_docs: bool = False,
     ) -> None:
+        self.table = (*ROUTES, *DOCS_ROUTES) if enable_docs else ROUTES
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
@@ -188,7 +191,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def routes(self) -> Iterable[tuple[str, Route]]:
         """Every path with its prefix, and its route."""
-        for route in ROUTES:
+        for route in self.table:
             for path in route.all_paths:
                 yield self.prefix + path, route
         if self.prefix:
@@ -197,7 +200,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
         """Register every path on a Flask blueprint; `view` makes the function of a route."""
-        views = {route.name: view(route) for route in ROUTES}
+        views = {route.name: view(route) for route in self.table}
         for path, route in self.routes():
             flask_path = path.replace("{subpath}", "<path:subpath>")
             blueprint.add_url_rule(

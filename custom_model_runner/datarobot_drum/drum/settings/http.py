@@ -36,7 +36,7 @@ class HttpSettings(BaseModel):
     """Seconds that an idle connection stays open; 0 closes after each answer."""
 
     enable_docs: Annotated[bool, FromParam(names.DRUM_FASTAPI_ENABLE_DOCS)] = False
-    """Serve `/docs`, `/redoc` and `/openapi.json` on the FastAPI server."""
+    """Serve `/docs`, `/redoc` and `/openapi.json`, on every server; needs the extra `docs`."""
 
     cors_enabled: Annotated[bool, FromParam(names.DRUM_CORS_ENABLED, stops_on="anything")] = False
     """Let web pages of `cors_origins` call the server."""
