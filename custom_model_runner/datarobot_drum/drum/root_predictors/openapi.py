@@ -37,7 +37,7 @@ CHAT = {
         "example": {"messages": [{"role": "user", "content": "Hello"}]},
     }
 }
-ANYTHING = {"*/*": {"schema": {}}}
+ANYTHING: dict[str, Any] = {"*/*": {"schema": {}}}
 #: What the routes with a body read.
 BODIES = {"predict": TABLE, "transform": TABLE, "chat": CHAT}
 #: What they answer, where that is not just some JSON object.
