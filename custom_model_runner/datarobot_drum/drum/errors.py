@@ -87,6 +87,16 @@ class PayloadTooLarge(DrumError):
     status = 413
 
 
+class RateLimited(DrumError):
+    """The client has sent more requests than the rate limit allows."""
+
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
 class HookError(DrumError):
     """Model code raised; the text names the hook and the exception, the log has the traceback."""
 

@@ -8,8 +8,9 @@ import os
 import tempfile
 from typing import Any
 
-from datarobot_drum.drum import watchdog
+from datarobot_drum.drum import tls, watchdog
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.model_folder import extension_names
 from datarobot_drum.drum.server_choice import _get_server_type
 from datarobot_drum.drum.settings import ServeSpec, Settings
@@ -37,6 +38,7 @@ def __getattr__(name: str) -> Any:
 
 def run_server(spec: ServeSpec, settings: Settings) -> int:
     """Serve until told to stop; the exit code (the production servers replace this process)."""
+    _check(settings)
     server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
     logger.info(">>> Start drum in the server mode")
     logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
@@ -76,6 +78,17 @@ def _compare_timeouts(settings: Settings) -> None:
             settings.request_timeout,
             settings.graceful_timeout,
         )
+
+
+def _check(settings: Settings) -> None:
+    """Stop the start, before there is any worker, where a worker could not be built."""
+    from datarobot_drum.drum.platform_services.extras import DOCS
+    from datarobot_drum.drum.root_predictors import rate_limit
+
+    tls.check(settings)
+    rate_limit.check(settings)
+    if settings.enable_docs and not DOCS.is_installed:
+        raise StartupError(DOCS.advice)
 
 
 def _warn_of_workers(asked: int) -> None:

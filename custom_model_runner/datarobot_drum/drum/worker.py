@@ -195,6 +195,7 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         max_bytes_held=settings.max_body_bytes_held,
         workers=1 if server_type is ServerType.FLASK else settings.workers,
         server_spans=settings.otel_server_spans and otel.is_wanted(settings),
+        enable_docs=settings.enable_docs,
     )
     if settings.metrics_enabled:
         files = MetricFiles.from_environment()

@@ -42,14 +42,14 @@ def create_asgi_app(spec: ServeSpec, settings: Settings, give_up: Callable[[int]
     app = _app(ctx, give_up)
     code_dir = spec.model.code_dir
     if settings.ignore_server_extensions or not extensions.exists(code_dir):
-        return setup_middlewares(server, app, app)
+        return setup_middlewares(server, settings, app, app)
     extended = _app(ctx, give_up)
     worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
-    return setup_middlewares(server, extended, app)
+    return setup_middlewares(server, settings, extended, app)
 
 
 def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastAPI:
-    app = create_fastapi_app(ctx.settings, _lifespan(ctx, give_up))
+    app = create_fastapi_app(_lifespan(ctx, give_up))
     app.state.worker_ctx = ctx
     router = fastapi.APIRouter()
     register_routes(router, ctx)
@@ -66,21 +66,17 @@ def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastA
 
     app.add_exception_handler(Exception, internal_error)
     app.add_exception_handler(RefusedRequest, refused)
-    if ctx.settings.cors_enabled:
-        _add_cors(app, ctx.settings)
     return app
 
 
-def create_fastapi_app(
-    settings: Settings | None = None, lifespan: Lifespan | None = None
-) -> fastapi.FastAPI:
-    """A bare FastAPI app: no redirects, and no docs pages unless they are turned on."""
-    docs = settings is not None and settings.enable_docs
+def create_fastapi_app(lifespan: Lifespan | None = None) -> fastapi.FastAPI:
+    """A bare FastAPI app: no redirects, and no docs pages of its own."""
+    # the core serves the pages, the same on every server and without assets from elsewhere
     return fastapi.FastAPI(
         title="drum",
         lifespan=lifespan,
         redirect_slashes=False,
-        openapi_url="/openapi.json" if docs else None,
+        openapi_url=None,
         telemetry=NO_TELEMETRY,
     )
 
@@ -107,15 +103,3 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
         await asyncio.to_thread(ctx.cleanup)
 
     return lifespan
-
-
-def _add_cors(app: fastapi.FastAPI, settings: Settings) -> None:
-    from starlette.middleware.cors import CORSMiddleware
-
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(settings.cors_origins),
-        allow_methods=list(settings.cors_methods),
-        allow_headers=list(settings.cors_headers),
-        allow_credentials=False,
-    )

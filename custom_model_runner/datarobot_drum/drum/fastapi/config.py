@@ -53,4 +53,7 @@ class UvicornConfig:
             "timeout_keep_alive": settings.keep_alive,
             "timeout_graceful_shutdown": settings.graceful_timeout,
             "backlog": settings.backlog,
+            "limit_concurrency": settings.limit_concurrency or None,
+            # the front applies the rule of trusted proxies, on every server in the same way
+            "proxy_headers": False,
         }

@@ -6,43 +6,92 @@ Plain ASGI: Starlette's `BaseHTTPMiddleware` costs a task a request and hides co
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.fastapi.otel import traced
-from datarobot_drum.drum.fastapi.routes import header, send_early
+from datarobot_drum.drum.fastapi.routes import header, send_early, send_reply
 from datarobot_drum.drum.observability.record import Record, current_record
+from datarobot_drum.drum.root_predictors import cors, rate_limit
 from datarobot_drum.drum.root_predictors.deadlines import Deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.proxies import TrustedProxies
+from datarobot_drum.drum.root_predictors.rate_limit import RateLimit
 from datarobot_drum.drum.root_predictors.response_headers import (
     FIXED_HEADERS,
     REQUEST_ID_HEADERS,
     choose_request_id,
 )
 from datarobot_drum.drum.root_predictors.routes import Kind
+from datarobot_drum.drum.settings import Settings
 
-FIXED = [(name.encode(), value.encode()) for name, value in FIXED_HEADERS]
+FIXED = [((name.encode(), value.encode()), name.lower().encode()) for name, value in FIXED_HEADERS]
 CLOSE = (b"connection", b"close")
 IDS = [name.encode() for name in REQUEST_ID_HEADERS]
 
 
-def setup_middlewares(server: PredictionServer, app: ASGIApp, plain: ASGIApp) -> ASGIApp:
+def setup_middlewares(
+    server: PredictionServer, settings: Settings, app: ASGIApp, plain: ASGIApp
+) -> ASGIApp:
     """All layers around the app, outermost last; `plain` answers when there is no model."""
-    return RecordMiddleware(server, traced(server, _limited(server, app)), traced(server, plain))
+    limit = rate_limit.from_settings(settings)
+
+    def layered(app: ASGIApp) -> ASGIApp:
+        if limit is not None:
+            app = RateLimitMiddleware(server, limit, app)
+        return cors_middleware(settings, app) if settings.cors_enabled else app
+
+    proxies = TrustedProxies(settings.trusted_proxies)
+    return RecordMiddleware(
+        server,
+        proxies,
+        traced(server, layered(_limited(server, app))),
+        traced(server, layered(plain)),
+    )
 
 
 def _limited(server: PredictionServer, app: ASGIApp) -> ASGIApp:
     return RequestTimeoutMiddleware(server, BackPressureMiddleware(server, app))
 
 
+def cors_middleware(settings: Settings, app: ASGIApp) -> ASGIApp:
+    """Starlette's layer, which answers preflight requests itself."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(app, **cors.options(settings))
+
+
+class RateLimitMiddleware:
+    """Answers 429 for clients that send too much."""
+
+    def __init__(self, server: PredictionServer, limit: RateLimit, app: ASGIApp) -> None:
+        self._server = server
+        self._limit = limit
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            check = functools.partial(rate_limit.refused, self._server, self._limit, scope["path"])
+            # a storage that is shared is on the network
+            reply = await asyncio.to_thread(check) if self._limit.is_shared else check()
+            if reply is not None:
+                await send_reply(reply, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class RecordMiddleware:
     """Wraps the app, and the plain one that answers when there is no model."""
 
-    def __init__(self, server: PredictionServer, app: ASGIApp, plain: ASGIApp) -> None:
+    def __init__(
+        self, server: PredictionServer, proxies: TrustedProxies, app: ASGIApp, plain: ASGIApp
+    ) -> None:
         self._server = server
+        self._proxies = proxies
         self._app = app
         self._plain = plain
 
@@ -56,6 +105,7 @@ class RecordMiddleware:
             await self._plain(scope, receive, send)
             return
         recorder = self._server.recorder
+        _apply_proxies(scope, self._proxies)
         record = _record(scope)
         recorder.begin(record)
         value = record.request_id.encode("latin-1")
@@ -65,8 +115,9 @@ class RecordMiddleware:
             nonlocal is_over
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                own = [(name, value) for name in IDS]
-                message["headers"] = [*message.get("headers", ()), *own, *FIXED]
+                headers = list(message.get("headers", ()))
+                message["headers"] = headers + _missing(headers)
+                message["headers"] += [(name, value) for name in IDS]
                 if self._server.state is State.DRAINING:
                     # the client's next request is for another worker or server
                     message["headers"].append(CLOSE)
@@ -162,6 +213,25 @@ class BackPressureMiddleware:
                 await send_early(self._server.error_reply(error), scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _missing(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Our headers but for those that an extension has set; two of a name would contradict."""
+    there = {name.lower() for name, _ in headers}
+    return [pair for pair, name in FIXED if name not in there]
+
+
+def _apply_proxies(scope: Scope, proxies: TrustedProxies) -> None:
+    """Put the client and the scheme that trusted proxies tell in place of the connection's."""
+    peer = scope.get("client")
+    if not peer or not proxies.trusts(peer[0]):
+        return
+    headers = scope["headers"]
+    client = proxies.client(peer[0], header(headers, b"x-forwarded-for").decode("latin-1"))
+    if client != peer[0]:
+        scope["client"] = (client, 0)
+    told = header(headers, b"x-forwarded-proto").decode("latin-1")
+    scope["scheme"] = proxies.scheme(peer[0], scope["scheme"], told)
 
 
 def _record(scope: Scope) -> Record:

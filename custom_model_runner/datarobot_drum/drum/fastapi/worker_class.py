@@ -30,6 +30,8 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
         super().__init__(*args, **kwargs)
         # as shipped, its records go to Gunicorn's handlers: ours has none and hands them on
         logging.getLogger("uvicorn.error").propagate = True
+        if self.cfg.is_ssl:
+            self.config.ssl_context_factory = self.cfg.ssl_context
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

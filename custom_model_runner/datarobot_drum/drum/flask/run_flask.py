@@ -13,7 +13,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from datarobot_drum.drum import worker
+from datarobot_drum.drum import tls, worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.flask.app import create_wsgi_app
@@ -35,6 +35,17 @@ class QuietHandler(WSGIRequestHandler):
     def version_string(self) -> str:
         """The `Server` header."""
         return "drum"
+
+    def handle(self) -> None:
+        """Shake hands in the thread of the connection, then answer."""
+        connection = self.connection
+        try:
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
+        except (ConnectionError, ssl.SSLError) as error:
+            logger.debug("TLS handshake failed: %s", error)
+            return
+        super().handle()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: the core logs what went wrong."""
@@ -108,20 +119,27 @@ def run(spec: ServeSpec, settings: Settings) -> int:
 
 
 def _bind(spec: ServeSpec, settings: Settings, app: Any) -> BaseWSGIServer:
+    context = tls.blocking_context(settings)
     try:
-        return make_server(
+        http = make_server(
             spec.host,
             spec.port,
             app,
             threaded=True,
             request_handler=_handler(settings),
-            ssl_context=_tls(settings),
         )
     except (OSError, SystemExit) as error:
         # Werkzeug prints its hint and exits when the port is taken
         raise StartupError(
             f"cannot listen on {spec.host}:{spec.port}; choose another --address ({error})"
         ) from error
+    if context is not None:
+        # Werkzeug would shake hands in the loop that accepts, where one slow client stops all
+        http.ssl_context = context
+        http.socket = context.wrap_socket(
+            http.socket, server_side=True, do_handshake_on_connect=False
+        )
+    return http
 
 
 def _handler(settings: Settings) -> type[QuietHandler]:
@@ -130,17 +148,3 @@ def _handler(settings: Settings) -> type[QuietHandler]:
         timeout = settings.header_timeout or None
 
     return Handler
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.ssl_certfile is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(
-        settings.ssl_certfile, settings.ssl_keyfile, settings.ssl_keyfile_password
-    )
-    if settings.ssl_ca_certs is not None:
-        context.load_verify_locations(settings.ssl_ca_certs)
-    context.verify_mode = ssl.VerifyMode(settings.ssl_cert_reqs)
-    return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -10,11 +11,11 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datarobot_drum.drum import noticeboard
+from datarobot_drum.drum import noticeboard, tls
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.observability.metric_files import FOLDER_VARIABLE, MetricFiles
 from datarobot_drum.drum.parent_death import signalled_at_death_of
@@ -120,11 +121,24 @@ class ArbiterConfig:
         return max(self.settings.worker_connections, self.threads + self.settings.gunicorn_threads)
 
 
-def ssl_context(config: Any, default_factory: Any) -> ssl.SSLContext:
-    """The context that Gunicorn made, with TLS 1.2 as its least version."""
-    context: ssl.SSLContext = default_factory()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+@functools.cache
+def ssl_context(settings: Settings, worker_class: str) -> Callable[[Any, Any], ssl.SSLContext]:
+    """Gunicorn's hook of that name, which it calls for each connection of a blocking worker.
+
+    It is made in the arbiter and outlives a reload of its configuration: workers fall back on it.
+    """
+    # handshakes of the other classes stop nobody, and gevent brings sockets of its own
+    is_blocking = worker_class in (WORKER_CLASSES["sync"], WORKER_CLASSES["gthread"])
+    make = tls.blocking_context if is_blocking else tls.server_context
+    context = tls.RenewedContext(lambda: make(settings))
+    context.get()
+
+    def made(config: Any, default_factory: Any) -> ssl.SSLContext:
+        found = context.get()
+        assert found is not None  # noqa: S101  # Gunicorn asks only where there is a certificate
+        return found
+
+    return made
 
 
 def prepare_worker(arbiter: Any, worker: Any) -> None:
@@ -173,7 +187,17 @@ def start_worker(worker: Any) -> None:
     """Gunicorn's `post_worker_init`: load the model (the ASGI app does so in its lifespan)."""
     ctx = _context(worker)
     if ctx is not None:
+        if ctx.settings.ssl_certfile and ctx.settings.gunicorn_worker_class == "gevent":
+            _hush_failed_handshakes()
         ctx.begin()
+
+
+def _hush_failed_handshakes() -> None:
+    """Keep gevent from printing a traceback for each client that does not speak TLS."""
+    import gevent
+
+    hub = gevent.get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError)
 
 
 def end_worker(arbiter: Any, worker: Any) -> None:

@@ -30,7 +30,11 @@ logger_class = "datarobot_drum.drum.gunicorn.logs.ArbiterLogger"
 preload_app = False
 # two servers with one home folder would collide, and a home folder may not be writable
 control_socket_disable = True
-ssl_context = _config.ssl_context
+ssl_context = _config.ssl_context(_settings, worker_class)
+# in the hands of a class of socket that has a deadline for it
+do_handshake_on_connect = True
+# the front applies the rule of trusted proxies, on every server in the same way
+forwarded_allow_ips = ""
 pre_fork = _config.prepare_worker
 post_fork = _config.enter_worker
 on_starting = _config.open_figures

@@ -38,6 +38,7 @@ from datarobot_drum.drum.root_predictors.clients import (
     wait_long,
 )
 from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
+from datarobot_drum.drum.root_predictors.docs_pages import DOCS_ROUTES, DocsMixin
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
 from datarobot_drum.drum.root_predictors.fronts import FastAPIRoutes, FlaskRoutes
 from datarobot_drum.drum.root_predictors.predict_mixin import (
@@ -62,7 +63,7 @@ USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 PROBES = frozenset({"livez", "readyz", "startupz", "metrics"})
 
 
-class PredictionServer(PredictMixin, UpstreamMixin):
+class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -86,7 +87,9 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         max_bytes_held: int = 0,
         workers: int = 1,
         server_spans: bool = False,
+        enable_docs: bool = False,
     ) -> None:
+        self.table = (*ROUTES, *DOCS_ROUTES) if enable_docs else ROUTES
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
@@ -112,6 +115,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         self.stuck = StuckWatch(
             self.gate, request_timeout, self._be_stuck, self.threads.silent_since
         )
+        self._by_path: dict[str, Route] | None = None
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
         self._expired = False
@@ -212,7 +216,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def routes(self) -> Iterable[tuple[str, Route]]:
         """Every path with its prefix, and its route."""
-        for route in ROUTES:
+        for route in self.table:
             for path in route.all_paths:
                 yield self.prefix + path, route
         if self.prefix:
@@ -225,7 +229,7 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
         """Register every path on a Flask blueprint; `view` makes the function of a route."""
-        views = {route.name: view(route) for route in ROUTES}
+        views = {route.name: view(route) for route in self.table}
         for path, route in self.routes():
             flask_path = path.replace("{subpath}", "<path:subpath>")
             blueprint.add_url_rule(
@@ -323,6 +327,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             INTERNAL_ERROR,
             status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
         )
+
+    def route_at(self, path: str) -> Route | None:
+        """The route of a path that is in the table as it stands, without a part to fill in."""
+        if self._by_path is None:
+            self._by_path = dict(self.routes())
+        return self._by_path.get(path)
 
     def note(self, route: Route) -> None:
         """Tell the record of the running request which route it took."""

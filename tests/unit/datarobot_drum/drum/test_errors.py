@@ -20,6 +20,7 @@ STATUSES = {
     "NotSupported": 404,
     "MethodNotAllowed": 405,
     "PayloadTooLarge": 413,
+    "RateLimited": 429,
     "HookError": 500,
     "LoadHookError": 513,
     "InvalidOutput": 500,
