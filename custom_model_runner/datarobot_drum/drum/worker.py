@@ -24,6 +24,7 @@ from datarobot_drum.drum.observability.metric_files import MetricFiles
 from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.status_page import StatusPage
 from datarobot_drum.drum.root_predictors.worker_figures import WorkerFigures, make_metrics
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -197,6 +198,8 @@ def build_server(spec: ServeSpec, settings: Settings, server_type: ServerType) -
         server_spans=settings.otel_server_spans and otel.is_wanted(settings),
         enable_docs=settings.enable_docs,
     )
+    if settings.enable_ui:
+        server.show_status_page(StatusPage.of(spec, settings))
     if settings.metrics_enabled:
         files = MetricFiles.from_environment()
         metrics = make_metrics(server.server_name, server.prefix, files)

@@ -16,6 +16,7 @@ from tests.contract.cases import (
     prefixes,
     routes,
     status,
+    status_page,
     transforms,
     unstructured,
     user_errors,
@@ -38,6 +39,7 @@ ANSWERS = (
 CASES = (
     *routes.CASES,
     *status.CASES,
+    *status_page.CASES,
     *headers.CASES,
     *prefixes.CASES,
     *extensions.CASES,

@@ -17,6 +17,7 @@ from typing import Any
 
 from datarobot_drum.drum import noticeboard, tls
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.observability import recent_errors
 from datarobot_drum.drum.observability.metric_files import FOLDER_VARIABLE, MetricFiles
 from datarobot_drum.drum.parent_death import signalled_at_death_of
 from datarobot_drum.drum.settings import ServeSpec, Settings
@@ -55,6 +56,9 @@ class ArbiterConfig:
         from datarobot_drum.drum import worker
 
         spec, settings = worker.from_environment(environ)
+        if settings.enable_ui:
+            # before the first worker is forked
+            recent_errors.share()
         return cls(spec, settings, ServerType(environ[SERVER_TYPE_VARIABLE]))
 
     @property

@@ -26,13 +26,14 @@ class Record:
     `target` is the path with its query string as they were sent, `client` the address of the peer
     after the rule of trusted proxies. `status` is 0 until the head of the answer was sent, `size`
     counts the bytes of its body; `seconds` is set at the end. `failed` tells that the answer was
-    cut off, or that the client left before its end. `trace_id` and `span_id` are those of the
-    operation's span, as numbers; 0 where there is none.
+    cut off, or that the client left before its end. `error` is the text of an error answer.
+    `trace_id` and `span_id` are those of the operation's span, as numbers; 0 where there is none.
     """
 
     __slots__ = (
         "agent",
         "client",
+        "error",
         "failed",
         "method",
         "operation",
@@ -72,6 +73,7 @@ class Record:
         self.status = 0
         self.size = 0
         self.failed = False
+        self.error = ""
         self.seconds = 0.0
         self.trace_id = 0
         self.span_id = 0
@@ -85,6 +87,14 @@ class Record:
 
 #: The record of the request that the running code serves.
 current_record: ContextVar[Record | None] = ContextVar("current_record", default=None)
+
+
+def note_error(text: str) -> None:
+    """Tell the record of the running request why it is refused; secrets are masked already."""
+    record = current_record.get()
+    if record is not None:
+        record.error = text
+
 
 Sink = Callable[[Record], None]
 

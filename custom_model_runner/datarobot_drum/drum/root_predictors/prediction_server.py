@@ -25,7 +25,7 @@ from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.observability.context import is_abandoned, request_id
 from datarobot_drum.drum.observability.masking import masked
-from datarobot_drum.drum.observability.record import Recorder, current_record
+from datarobot_drum.drum.observability.record import Recorder, current_record, note_error
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
@@ -48,7 +48,8 @@ from datarobot_drum.drum.root_predictors.predict_mixin import (
 )
 from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, Figures, State
 from datarobot_drum.drum.root_predictors.replies import Reply
-from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+from datarobot_drum.drum.root_predictors.routes import ROUTES, STATUS_PAGE, Kind, Route
+from datarobot_drum.drum.root_predictors.status_page import StatusPageMixin
 from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
@@ -60,10 +61,10 @@ logger = logging.getLogger("drum.server")
 
 USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
-PROBES = frozenset({"livez", "readyz", "startupz", "metrics"})
+PROBES = frozenset({"livez", "readyz", "startupz", "metrics"}) | STATUS_PAGE
 
 
-class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin):
+class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -217,8 +218,9 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin):
     def routes(self) -> Iterable[tuple[str, Route]]:
         """Every path with its prefix, and its route."""
         for route in self.table:
-            for path in route.all_paths:
-                yield self.prefix + path, route
+            if route.name not in self.hidden:
+                for path in route.all_paths:
+                    yield self.prefix + path, route
         if self.prefix:
             ping = next(route for route in ROUTES if "/" in route.paths)
             yield self.prefix, ping
@@ -305,6 +307,7 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin):
         """The answer that tells of `error`; the log gets the traceback of its cause, once."""
         logger.log(_log_level(error), "%s: %s", type(error).__name__, error, exc_info=_cause(error))
         text = masked(str(error))
+        note_error(text)
         if isinstance(error, BrokenJson):
             body: dict[str, Any] = {"error": text}
         else:
@@ -316,13 +319,16 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin):
     def _user_error(self, error: BaseCustomUserError) -> Reply:
         logger.info("user's HTTP error: %s", error)
         # a subclass may not have called our __init__
-        body = status_json({"message": str(getattr(error, "message", error))})
+        text = str(getattr(error, "message", error))
+        note_error(masked(text))
+        body = status_json({"message": text})
         return Reply(user_error_status(error), body, headers=(USER_ERROR_HEADER,))
 
     def internal_error(self) -> Reply:
         """The answer to a bug, of this program or of an extension; called in an except block."""
         # the text may hold anything, so the client gets only the id
         logger.exception("internal error")
+        note_error("internal error; the log tells more")
         return Reply(
             INTERNAL_ERROR,
             status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),

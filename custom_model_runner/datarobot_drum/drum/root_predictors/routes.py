@@ -58,6 +58,14 @@ def _spellings(path: str) -> tuple[str, ...]:
 
 GET, POST = ("GET",), ("POST",)
 
+#: what the status page is made of, besides its HTML
+STATUS_PAGE_FILES = (
+    *("status.css", "icon.svg", "status.js", "dom.js", "prometheus.js", "figures.js", "charts.js"),
+    *("panels.js", "form.js", "answers.js"),
+)
+#: endpoints that are there only with DRUM_ENABLE_UI, and answer also when there is no model
+STATUS_PAGE = frozenset({"ui", "ui_file", "ui_facts"})
+
 ROUTES = (
     Route(
         "predict",
@@ -120,6 +128,23 @@ ROUTES = (
         "Payload formats and methods that the model offers.",
     ),
     Route("stats", GET, ("/stats/",), "stats", Kind.FIGURES, "Memory, timings and queue."),
+    Route("ui", GET, ("/ui/",), "ui", Kind.PROBE, "Status page, with `DRUM_ENABLE_UI`."),
+    Route(
+        "ui_file",
+        GET,
+        tuple(f"/ui/{name}" for name in STATUS_PAGE_FILES),
+        "ui_file",
+        Kind.PROBE,
+        "Scripts, style and icon of the status page.",
+    ),
+    Route(
+        "ui_facts",
+        GET,
+        ("/ui/facts",),
+        "ui_facts",
+        Kind.FIGURES,
+        "What the status page shows besides metrics: model, state, the last errors.",
+    ),
     Route(
         "metrics",
         GET,
