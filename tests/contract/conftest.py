@@ -11,6 +11,8 @@ from blockbuster import BlockBuster
 from tests.contract.asgi_front import EventLoopThread
 from tests.contract.serving import FRONTS, Client, Served, serving
 
+from datarobot_drum.drum.lifecycle import WorkerLifecycle
+
 # before its first import: failures then show the values that were compared
 pytest.register_assert_rewrite("tests.contract.checks")
 
@@ -29,7 +31,11 @@ def event_loop() -> Iterator[EventLoopThread]:
 @pytest.fixture(scope="session")
 def blockbuster() -> BlockBuster:
     """Notices blocking calls on an event loop while it is active."""
-    return BlockBuster()
+    blockbuster = BlockBuster()
+    # coverage meets a new file on two threads at once
+    for lock in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
+        blockbuster.functions[lock].can_block_in("coverage/collector.py", "lock_data")
+    return blockbuster
 
 
 @pytest.fixture
@@ -40,6 +46,14 @@ def guard(event_loop: EventLoopThread, blockbuster: BlockBuster) -> Iterator[Non
     yield
     blockbuster.deactivate()
     assert event_loop.failures == []
+
+
+@pytest.fixture(autouse=True, scope="session")
+def process_lives_on() -> Iterator[None]:
+    """A server that replaces itself must not end the process of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkerLifecycle, "end_process", lambda self: None)
+        yield
 
 
 @pytest.fixture(scope="session")

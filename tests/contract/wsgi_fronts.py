@@ -28,19 +28,42 @@ class FlaskFront:
 
     def open(self, request: Request) -> Exchange:
         """Send a request."""
-        exchange = Exchange()
+        exchange = FlaskExchange()
         threading.Thread(target=self._run, args=(request, exchange), daemon=True).start()
         return exchange
 
-    def _run(self, request: Request, exchange: Exchange) -> None:
+    def _run(self, request: Request, exchange: FlaskExchange) -> None:
+        with exchange.server_side:
+            self._answer(request, exchange)
+
+    def _answer(self, request: Request, exchange: FlaskExchange) -> None:
+        environ = {**to_environ(request), "werkzeug.socket": exchange.server_side}
         try:
-            pieces, status, headers = run_wsgi_app(self._app, to_environ(request))
+            pieces, status, headers = run_wsgi_app(self._app, environ)
             exchange.start(int(status.split()[0]), tuple(headers))
             _pass_on(pieces, exchange)
         except BaseException as error:
             exchange.end(error)
         else:
             exchange.end()
+
+
+class FlaskExchange(Exchange):
+    """An answer whose client has a connection, of which the server sees the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client_side, self.server_side = socket.socketpair()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The server closes the connection, and the client does."""
+        super().end(error)
+        self._client_side.close()
+
+    def close(self) -> None:
+        """The client leaves before the end."""
+        super().close()
+        self._client_side.close()
 
 
 def _pass_on(pieces: Iterable[bytes], exchange: Exchange) -> None:

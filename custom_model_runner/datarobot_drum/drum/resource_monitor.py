@@ -154,9 +154,9 @@ HIDDEN = "*****"
 
 
 class ResourceMonitor:
-    """Figures of a process and its container; what cannot be read is None, never an error.
+    """Figures of this process and its container; what cannot be read is None, never an error.
 
-    Without `pid` it is this process. Figures that cost more than a microsecond or two are read at
+    Figures that cost more than a microsecond or two are read at
     most every ten seconds. Thread-safe.
     """
 
@@ -165,7 +165,6 @@ class ResourceMonitor:
         root: Path = CGROUP_ROOT,
         proc: Path = OWN_CGROUPS,
         *,
-        pid: int | None = None,
         is_container: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -175,9 +174,7 @@ class ResourceMonitor:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Any]] = {}
-        self._process = psutil.Process(pid)
-        # CPU in percent needs the process object of the call before
-        self._known = {self._process.pid: self._process}
+        self._process = psutil.Process()
         # the first call only sets the starting point
         self._process.cpu_percent()
 
@@ -191,20 +188,12 @@ class ResourceMonitor:
 
     def process_info(self) -> dict[str, Any]:
         """Pid, command line, resident MiB and CPU percent since the last call."""
-        return _info(self._process)
-
-    def process_tree(self) -> list[dict[str, Any]]:
-        """The same of the process and of all below it; those that end meanwhile are left out."""
-        found = []
-        with self._lock:
-            processes = [self._process, *self._process.children(recursive=True)]
-            self._known = {p.pid: self._known.get(p.pid, p) for p in processes}
-            for process in self._known.values():
-                try:
-                    found.append(_info(process))
-                except psutil.Error:
-                    continue
-        return found
+        return {
+            "pid": self._process.pid,
+            "cmdline": _without_secrets(self._process.cmdline()),
+            "mem": self._process.memory_info().rss / MIB,
+            "cpu_percent": self._process.cpu_percent(),
+        }
 
     def process_memory(self) -> dict[str, int]:
         """Bytes by kind: rss, pss, vms, shared."""
@@ -245,15 +234,6 @@ class ResourceMonitor:
             "container_used": mib(container.used),
             "container_max_used": mib(container.peak),
         }
-
-
-def _info(process: psutil.Process) -> dict[str, Any]:
-    return {
-        "pid": process.pid,
-        "cmdline": _without_secrets(process.cmdline()),
-        "mem": process.memory_info().rss / MIB,
-        "cpu_percent": process.cpu_percent(),
-    }
 
 
 def _without_secrets(words: list[str]) -> list[str]:

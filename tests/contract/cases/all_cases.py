@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.cases import (
+    async_hooks,
     chats,
     class_tasks,
     error_server,
@@ -30,6 +31,7 @@ ANSWERS = (
     *unstructured.CASES,
     *transforms.CASES,
     *chats.CASES,
+    *async_hooks.CASES,
     *class_tasks.CASES,
     *user_errors.CASES,
     *error_server.CASES,

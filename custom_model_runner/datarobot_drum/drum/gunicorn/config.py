@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 import os
+import signal
 import ssl
-from collections.abc import Mapping
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datarobot_drum.drum import noticeboard, tls
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.observability import recent_errors
 from datarobot_drum.drum.observability.metric_files import FOLDER_VARIABLE, MetricFiles
+from datarobot_drum.drum.parent_death import signalled_at_death_of
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.server")
 
 UVICORN_WORKER = "datarobot_drum.drum.fastapi.worker_class.DrumUvicornWorker"
+_CLASSES = "datarobot_drum.drum.gunicorn.worker_classes"
+WORKER_CLASSES = {
+    "gthread": f"{_CLASSES}.DrumThreadWorker",
+    "sync": f"{_CLASSES}.DrumSyncWorker",
+    "gevent": f"{_CLASSES}.DrumGeventWorker",
+}
 
 #: The core answers 504 at the deadline; only a worker that cannot even do that is killed, later.
 KILL_MARGIN = 30
+
+#: Seconds for threads that write last answers.
+STUCK_THREADS = 1.0
 
 #: where the launcher tells the arbiter which of the two production servers it is
 SERVER_TYPE_VARIABLE = "DRUM_ARBITER_SERVER_TYPE"
@@ -52,10 +69,10 @@ class ArbiterConfig:
 
     @property
     def worker_class(self) -> str:
-        """The worker class by name or import path."""
+        """The import path of the worker class."""
         if self.server_type is ServerType.FASTAPI:
             return UVICORN_WORKER
-        return self.settings.gunicorn_worker_class
+        return WORKER_CLASSES[self.settings.gunicorn_worker_class]
 
     @property
     def threads(self) -> int:
@@ -64,7 +81,7 @@ class ArbiterConfig:
         A request that waits for the prediction thread holds one too. Those come on top, so that
         probes always find a free one; threads are only made when they are needed.
         """
-        if self.worker_class != "gthread":
+        if self.worker_class != WORKER_CLASSES["gthread"]:
             return 1
         threads = self.settings.gunicorn_threads + self.settings.queue_depth
         if self.spec.model.gpu_predictor is not None:
@@ -95,16 +112,52 @@ class ArbiterConfig:
         return int(limit) + KILL_MARGIN if limit else 0
 
     @property
+    def graceful_timeout(self) -> int:
+        """Seconds after SIGTERM until the arbiter kills a worker that should have ended before."""
+        from datarobot_drum.drum.worker import CLEANUP_TIME
+
+        settings = self.settings
+        return math.ceil(settings.pre_stop_delay + settings.graceful_timeout + CLEANUP_TIME)
+
+    @property
     def worker_connections(self) -> int:
         """Connections of one worker: more than its threads, or none could be kept alive."""
         return max(self.settings.worker_connections, self.threads + self.settings.gunicorn_threads)
 
 
-def ssl_context(config: Any, default_factory: Any) -> ssl.SSLContext:
-    """The context that Gunicorn made, with TLS 1.2 as its least version."""
-    context: ssl.SSLContext = default_factory()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+@functools.cache
+def ssl_context(settings: Settings, worker_class: str) -> Callable[[Any, Any], ssl.SSLContext]:
+    """Gunicorn's hook of that name, which it calls for each connection of a blocking worker.
+
+    It is made in the arbiter and outlives a reload of its configuration: workers fall back on it.
+    """
+    # handshakes of the other classes stop nobody, and gevent brings sockets of its own
+    is_blocking = worker_class in (WORKER_CLASSES["sync"], WORKER_CLASSES["gthread"])
+    make = tls.blocking_context if is_blocking else tls.server_context
+    context = tls.RenewedContext(lambda: make(settings))
+    context.get()
+
+    def made(config: Any, default_factory: Any) -> ssl.SSLContext:
+        found = context.get()
+        assert found is not None  # noqa: S101  # Gunicorn asks only where there is a certificate
+        return found
+
+    return made
+
+
+def prepare_worker(arbiter: Any, worker: Any) -> None:
+    """Gunicorn's `pre_fork`: what the worker and the arbiter will both know."""
+    worker.board = noticeboard.Noticeboard()
+    boards = [other.board for other in arbiter.WORKERS.values()]
+    worker.board.must_wait = any(board.ready and not board.leaving for board in boards)
+    worker.started = time.monotonic()
+    worker.ask_for_signal = signalled_at_death_of(os.getpid(), signal.SIGTERM)
+
+
+def enter_worker(arbiter: Any, worker: Any) -> None:
+    """Gunicorn's `post_fork`: a worker ends when the arbiter does, even by SIGKILL."""
+    noticeboard.take(worker.board)
+    worker.ask_for_signal()
 
 
 def open_figures(arbiter: Any) -> None:
@@ -138,7 +191,17 @@ def start_worker(worker: Any) -> None:
     """Gunicorn's `post_worker_init`: load the model (the ASGI app does so in its lifespan)."""
     ctx = _context(worker)
     if ctx is not None:
+        if ctx.settings.ssl_certfile and ctx.settings.gunicorn_worker_class == "gevent":
+            _hush_failed_handshakes()
         ctx.begin()
+
+
+def _hush_failed_handshakes() -> None:
+    """Keep gevent from printing a traceback for each client that does not speak TLS."""
+    import gevent
+
+    hub = gevent.get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, ssl.SSLError)
 
 
 def end_worker(arbiter: Any, worker: Any) -> None:
@@ -146,6 +209,21 @@ def end_worker(arbiter: Any, worker: Any) -> None:
     ctx = _context(worker)
     if ctx is not None:
         ctx.end()
+        if arbiter is not None:
+            _leave_stuck_threads()
+
+
+def _leave_stuck_threads() -> None:
+    # the interpreter would wait for threads whose hook or client is stuck
+    end = time.monotonic() + STUCK_THREADS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(end - time.monotonic(), 0))
+            if thread.is_alive():
+                logging.shutdown()
+                stop = sys.exc_info()[1]
+                code = stop.code if isinstance(stop, SystemExit) else None
+                os._exit(code if isinstance(code, int) else 0)
 
 
 def _context(worker: Any) -> Any:

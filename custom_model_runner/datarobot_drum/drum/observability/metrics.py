@@ -45,7 +45,7 @@ class Metrics:
     """All metrics of one worker.
 
     `predictions` are methods and route templates that run the model; `templates` maps the paths of
-    the table to their templates, for requests that an extension answered before they were routed.
+    the table to one spelling each, for requests that an extension answered before the route did.
     Without `files` only this process is told.
     """
 
@@ -90,8 +90,9 @@ class Metrics:
 
     def record(self, record: Record) -> None:
         """Count one answered request."""
-        route = record.route
+        route = self._templates.get(record.route, record.route)
         if route == UNMATCHED:
+            # turned away before it was routed
             route = self._templates.get(record.target.partition("?")[0], UNMATCHED)
         method = record.method if record.method in METHODS else OTHER_METHOD
         key = method, route, record.status

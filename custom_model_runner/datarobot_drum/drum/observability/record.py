@@ -27,6 +27,7 @@ class Record:
     after the rule of trusted proxies. `status` is 0 until the head of the answer was sent, `size`
     counts the bytes of its body; `seconds` is set at the end. `failed` tells that the answer was
     cut off, or that the client left before its end. `error` is the text of an error answer.
+    `trace_id` and `span_id` are those of the operation's span, as numbers; 0 where there is none.
     """
 
     __slots__ = (
@@ -42,9 +43,11 @@ class Record:
         "route",
         "seconds",
         "size",
+        "span_id",
         "started",
         "status",
         "target",
+        "trace_id",
     )
 
     def __init__(
@@ -72,7 +75,14 @@ class Record:
         self.failed = False
         self.error = ""
         self.seconds = 0.0
+        self.trace_id = 0
+        self.span_id = 0
         self.started = time.perf_counter()
+
+    def matched(self, template: str | None) -> None:
+        """Tell the path's template that a framework found, for routes that are not of the table."""
+        if template is not None and self.route == UNMATCHED:
+            self.route = template
 
 
 #: The record of the request that the running code serves.
@@ -111,6 +121,9 @@ class Recorder:
         """The answer has been sent, or never will be."""
         record.seconds = time.perf_counter() - record.started
         self.ended = next(self._numbers)
+        if record.method == "HEAD":
+            # whatever the app made, servers send no body
+            record.size = 0
         for sink in self._sinks:
             try:
                 sink(record)

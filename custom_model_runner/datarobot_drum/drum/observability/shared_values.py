@@ -60,6 +60,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, ValueFile | Unsaved] = {}
+        #: they take no further values, but keep those that they have
+        self._full: list[ValueFile | Unsaved | None] = []
         self.lock = threading.Lock()
         self.generation = 0
         os.register_at_fork(after_in_child=self._start_anew)
@@ -82,6 +84,7 @@ class Store:
     def give_up(self, kind: str, error: OSError) -> None:
         """Figures of this kind are lost from now on."""
         logger.error("cannot keep figures in %s: %s; metrics are incomplete", self._folder, error)
+        self._full.append(self._files.get(kind))
         self._files[kind] = Unsaved()
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.errors import (
     INTERNAL_ERROR,
@@ -21,7 +22,8 @@ from datarobot_drum.drum.errors import (
     user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
-from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability import spans
+from datarobot_drum.drum.observability.context import is_abandoned, request_id
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.record import Recorder, current_record, note_error
 from datarobot_drum.drum.observability.stats import Timings
@@ -29,16 +31,26 @@ from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.clients import (
+    WATCH_AFTER,
+    Client,
+    ClientLeft,
+    wait_long,
+)
+from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
+from datarobot_drum.drum.root_predictors.docs_pages import DOCS_ROUTES, DocsMixin
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
+from datarobot_drum.drum.root_predictors.fronts import FastAPIRoutes, FlaskRoutes
 from datarobot_drum.drum.root_predictors.predict_mixin import (
     BrokenJson,
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import Figures, State
+from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, Figures, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, STATUS_PAGE, Kind, Route
 from datarobot_drum.drum.root_predictors.status_page import StatusPageMixin
+from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
 if TYPE_CHECKING:
@@ -49,38 +61,10 @@ logger = logging.getLogger("drum.server")
 
 USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
-PROBES = frozenset({"livez", "readyz", "startupz"}) | STATUS_PAGE
+PROBES = frozenset({"livez", "readyz", "startupz", "metrics"}) | STATUS_PAGE
 
 
-class FlaskRoutes(Protocol):
-    """What is needed of a Flask blueprint."""
-
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Any = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
-        """Register one path."""
-
-
-class FastAPIRoutes(Protocol):
-    """What is needed of a FastAPI router."""
-
-    def add_route(
-        self,
-        path: str,
-        endpoint: Any,
-        methods: Any = None,
-        name: str | None = None,
-        include_in_schema: bool = True,
-    ) -> None:
-        """Register one path."""
-
-
-class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
+class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -100,12 +84,21 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        max_async: int = 0,
+        max_bytes_held: int = 0,
+        workers: int = 1,
+        server_spans: bool = False,
+        enable_docs: bool = False,
     ) -> None:
+        self.table = (*ROUTES, *DOCS_ROUTES) if enable_docs else ROUTES
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
         self.prefix = prefix
         self.max_body = max_body
+        self.workers = workers
+        self.started = time.monotonic()
+        self.server_spans = server_spans
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
@@ -114,23 +107,32 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
         self.figures: Figures | None = None
         self.timings = Timings()
         self.monitor = ResourceMonitor()
-        self.gate = ProductionBackpressure(executor_workers, queue_depth)
-        self.threads = PredictionThreads(executor_workers, self.gate)
+        self.gate = ProductionBackpressure(
+            executor_workers, queue_depth, max_bytes=max_bytes_held, max_age=queue_timeout
+        )
+        self.threads = PredictionThreads(executor_workers, self.gate, max_async)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self.stuck = StuckWatch(
+            self.gate, request_timeout, self._be_stuck, self.threads.silent_since
+        )
+        self._by_path: dict[str, Route] | None = None
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
+        self._expired = False
         self._when_loaded: list[Callable[[], None]] = []
 
     def load(self, build: Callable[[], tuple[Model, DeploymentConfig | None]]) -> None:
         """Run `build` and become ready; an error makes the state failed and is kept."""
         try:
             self.model, self.deployment = build()
+            if self.model.is_async:
+                self.threads.await_hooks()
         except BaseException as error:
             # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
         else:
-            self._become(State.READY)
+            self._become(State.DRAINING if self._expired else State.READY)
 
     def fail(self, error: BaseException) -> None:
         """There is no model and will be none: every route but `/livez` tells `error`."""
@@ -154,6 +156,18 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def expire(self) -> None:
+        """Answer what still waits or runs with 503, because this worker must end."""
+        with self._loaded:
+            self._expired = True
+            waiting, self._when_loaded = self._when_loaded, []
+            self._loaded.notify_all()
+        for notify in waiting:
+            notify()
+        self.threads.expire(
+            "the server is shutting down and the request did not end in time; try another one"
+        )
+
     def when_terminated(self, close: Callable[[], None]) -> None:
         """Call `close` when the server lets go of its model."""
         self._closers.append(close)
@@ -163,8 +177,17 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
         while self._closers:
             self._closers.pop()()
         self.reports.stop()
-        if self.state in (State.READY, State.DRAINING):
+        if self.state in LOADED:
             self.model.terminate()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Does the model not return any more?"""
+        return self.state is State.STUCK
+
+    def _be_stuck(self) -> None:
+        self.state = State.STUCK
+        self.threads.expire(STUCK)
 
     def _become(self, state: State) -> None:
         with self._loaded:
@@ -177,19 +200,24 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
     def wait_until_loaded(self, timeout: float) -> bool:
         """Block until loading has ended, well or badly."""
         with self._loaded:
-            return self._loaded.wait_for(lambda: self.state is not State.STARTING, timeout)
+            self._loaded.wait_for(lambda: self._expired or not self._is_loading, timeout)
+            return not self._is_loading
+
+    @property
+    def _is_loading(self) -> bool:
+        return self.state is State.STARTING
 
     def when_loaded(self, notify: Callable[[], None]) -> None:
         """Call `notify` when loading has ended; at once if it has."""
         with self._loaded:
-            if self.state is State.STARTING:
+            if self._is_loading and not self._expired:
                 self._when_loaded.append(notify)
                 return
         notify()
 
     def routes(self) -> Iterable[tuple[str, Route]]:
         """Every path with its prefix, and its route."""
-        for route in ROUTES:
+        for route in self.table:
             if route.name not in self.hidden:
                 for path in route.all_paths:
                     yield self.prefix + path, route
@@ -197,9 +225,13 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
             ping = next(route for route in ROUTES if "/" in route.paths)
             yield self.prefix, ping
 
+    def probe_paths(self) -> frozenset[str]:
+        """Paths that get no server span."""
+        return frozenset(path for path, route in self.routes() if route.is_probe)
+
     def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
         """Register every path on a Flask blueprint; `view` makes the function of a route."""
-        views = {route.name: view(route) for route in ROUTES}
+        views = {route.name: view(route) for route in self.table}
         for path, route in self.routes():
             flask_path = path.replace("{subpath}", "<path:subpath>")
             blueprint.add_url_rule(
@@ -223,6 +255,12 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
 
     def handle(self, route: Route, request: RequestAdapter) -> Reply:
         """Answer one request; never raises. Model routes belong on a prediction thread."""
+        if route.span and spans.are_on():
+            with spans.Operation(route.span, request.headers):
+                return self._handle(route, request)
+        return self._handle(route, request)
+
+    def _handle(self, route: Route, request: RequestAdapter) -> Reply:
         started = time.monotonic()
         try:
             if route.kind in (Kind.MODEL, Kind.STATUS) or self.failure is not None:
@@ -233,27 +271,30 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
         except BaseCustomUserError as error:
             reply = self._user_error(error)
         except DrumError as error:
+            raised = _raised(error)
+            if raised is not None:
+                spans.failed(raised)
             reply = self.error_reply(error)
-        except Exception:
+        except Exception as error:
+            spans.failed(error)
             reply = self.internal_error()
         except BaseException as error:
             if route.kind is not Kind.MODEL:
                 raise
             # SystemExit, CancelledError: model code must not end the server or its thread
-            reply = self.error_reply(_hook_error(error))
+            reply = self._broken_off(error)
         finally:
             request.close()
         if route.kind is Kind.MODEL:
             self.timings.add(time.monotonic() - started)
-        if reply.status >= 400:
-            logger.info(
-                "API [%s %s] request time: %.3f sec, request_id: %s",
-                request.method,
-                request.path,
-                time.monotonic() - started,
-                request_id.get(),
-            )
         return reply
+
+    def _broken_off(self, error: BaseException) -> Reply:
+        if isinstance(error, CancelledError) and is_abandoned.get()():
+            logger.info("a hook was cancelled: nobody waits for its answer any more")
+            return Reply(DeadlineExceeded.status)
+        spans.failed(error)
+        return self.error_reply(_hook_error(error))
 
     def _check_state(self, route: Route) -> None:
         if route.name in PROBES:
@@ -293,6 +334,12 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
             status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
         )
 
+    def route_at(self, path: str) -> Route | None:
+        """The route of a path that is in the table as it stands, without a part to fill in."""
+        if self._by_path is None:
+            self._by_path = dict(self.routes())
+        return self._by_path.get(path)
+
     def note(self, route: Route) -> None:
         """Tell the record of the running request which route it took."""
         record = current_record.get()
@@ -316,40 +363,63 @@ class PredictionServer(PredictMixin, UpstreamMixin, StatusPageMixin):
     def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
 
-        Raises Overloaded when the line is full, and StartupError when there is no model: then
-        there may be no prediction thread either.
+        Raises Overloaded when the line is full, the error of a body that could not be taken, and
+        StartupError when there is no model: then there may be no prediction thread either.
         """
-        if self.failure is not None:
-            request.close()
-            raise type(self.failure)(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )
         try:
+            self._check_model()
+            request.body.check()
             self.threads.submit(job)
-        except Overloaded:
+        except DrumError:
             request.close()
             raise
         return job
 
-    def call(self, route: Route, request: RequestAdapter) -> Reply:
-        """Answer one request from a front with threads, which may block."""
+    def _check_model(self) -> None:
+        if self.failure is not None or self.is_stuck:
+            error = self.unavailable()
+            if error is not None:
+                raise error
+
+    def check_line(self, route: Route) -> None:
+        """Raise what `submit` would raise now; for requests whose body is still to come."""
         if route.kind is Kind.MODEL:
-            return self._call_model(route, request)
+            self._check_model()
+            self.gate.check()
+
+    def new_deadline(self) -> Deadline:
+        """The deadline of a request that begins now, for it and all that it calls."""
+        deadline = Deadline(self.limits.deadline)
+        current_deadline.set(deadline)
+        return deadline
+
+    def call(self, route: Route, request: RequestAdapter, client: Client | None = None) -> Reply:
+        """Answer one request from a front with threads, which may block.
+
+        Raises ClientLeft when `client` is there to tell that.
+        """
+        if route.kind is Kind.MODEL:
+            return self._call_model(route, request, client)
         if route.kind is Kind.STATUS:
             self.wait_until_loaded(self.limits.queue_timeout)
         return self.handle(route, request)
 
-    def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
+    def _call_model(self, route: Route, request: RequestAdapter, client: Client | None) -> Reply:
         done = threading.Event()
         try:
             job = self.submit(route, request, done.set)
-            left = job.patience()
-            while not done.wait(left):
-                left = job.overdue()
+            if not done.wait(min(job.patience(), WATCH_AFTER)):
+                wait_long(job, done, client)
+            if job.reply is None:
+                # tells why, if it was ended by this server
+                job.overdue()
         except DrumError as error:
             return self.error_reply(error)
-        assert job.reply is not None  # noqa: S101  # set before `done`
+        if job.reply is None:
+            raise ClientLeft
         return job.reply
 
 
@@ -361,6 +431,11 @@ def _log_level(error: DrumError) -> int:
 
 def _cause(error: DrumError) -> BaseException | None:
     return error.__cause__ if error.status >= INTERNAL_ERROR else None
+
+
+def _raised(error: DrumError) -> BaseException | None:
+    """What a span tells as its exception; an error that is only an answer is none."""
+    return _cause(error) or (error if error.status == INTERNAL_ERROR else None)
 
 
 def _hook_error(error: BaseException) -> HookError:

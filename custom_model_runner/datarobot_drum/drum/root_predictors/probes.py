@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,9 +10,10 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.errors import DrumError, NotFound, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.metrics import CONTENT_TYPE
+from datarobot_drum.drum.observability.record import Recorder
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
-from datarobot_drum.drum.resource_monitor import ResourceMonitor
+from datarobot_drum.drum.resource_monitor import ResourceMonitor, mib
 from datarobot_drum.drum.root_predictors.replies import Reply
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
     from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
     from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
+    from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 
 OK = b'{"message":"OK"}\n'
 
@@ -29,7 +32,13 @@ class State(Enum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+    STUCK = "stuck"
     FAILED = "failed"
+
+
+STUCK = "the model does not return and this worker is replaced; try again"
+#: The states in which there is a model.
+LOADED = frozenset({State.READY, State.DRAINING, State.STUCK})
 
 
 class Figures(Protocol):
@@ -56,8 +65,12 @@ class ProbesMixin:
     timings: Timings
     monitor: ResourceMonitor
     gate: ProductionBackpressure
+    stuck: StuckWatch
     reports: Reports
     figures: Figures | None
+    recorder: Recorder
+    workers: int
+    started: float
 
     def unavailable(self) -> DrumError | None:
         """Why model routes cannot be answered now, if so."""
@@ -68,6 +81,8 @@ class ProbesMixin:
             return type(self.failure)(str(self.failure))
         if self.state is State.DRAINING:
             return NotReady("the server is shutting down; try another one")
+        if self.state is State.STUCK:
+            return NotReady(STUCK)
         return NotReady("the model is still loading; try again later")
 
     def ping(self, request: RequestAdapter) -> Reply:
@@ -82,7 +97,9 @@ class ProbesMixin:
         return Reply(body=OK)
 
     def livez(self, request: RequestAdapter) -> Reply:
-        """200 as long as the worker answers at all."""
+        """200 as long as the worker answers, or is about to be replaced because it is stuck."""
+        if self.state is State.STUCK and not self.stuck.is_being_replaced:
+            return self._probe(good=False)
         return Reply(body=b'{"status":"alive"}\n')
 
     def readyz(self, request: RequestAdapter) -> Reply:
@@ -91,7 +108,7 @@ class ProbesMixin:
 
     def startupz(self, request: RequestAdapter) -> Reply:
         """200 from the moment the model was loaded."""
-        return self._probe(self.state in (State.READY, State.DRAINING))
+        return self._probe(self.state in LOADED)
 
     def _probe(self, good: bool, **more: str) -> Reply:
         facts: dict[str, Any] = {"status": self.state.value, **more}
@@ -126,10 +143,23 @@ class ProbesMixin:
             raise Overloaded(f"the figures cannot be read now: {error}", 1) from error
 
     def stats(self, request: RequestAdapter) -> Reply:
-        """Memory, timings since the last call (with `--show-perf`), and the queue."""
+        """Memory, timings since the last call (with `--show-perf`), and this worker's figures.
+
+        `server` is the worker that answers: seconds of its life, requests that it has answered
+        (this one not yet), MiB of its memory.
+        """
         process = self.monitor.process_info()
         nothing = dict.fromkeys(("min", "max", "avg", "total"))
-        server: dict[str, Any] = {"state": self.state.value, "queue": self.gate.figures()}
+        sizes = self.monitor.process_memory()
+        server: dict[str, Any] = {
+            "state": self.state.value,
+            "queue": self.gate.figures(),
+            "pid": process["pid"],
+            "workers": self.workers,
+            "uptime": round(time.monotonic() - self.started, 3),
+            "requests": self.recorder.ended,
+            "memory": {name: mib(sizes.get(name)) for name in ("rss", "pss", "vms", "shared")},
+        }
         if (reports := self.reports.figures()) is not None:
             server["reports"] = reports
         facts = {

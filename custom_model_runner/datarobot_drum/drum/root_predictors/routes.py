@@ -22,7 +22,7 @@ class Route:
 
     `name` is the endpoint that server extensions know (`model_api.<name>` in Flask),
     `operation` the method of `PredictionServer` that answers it. A path that ends in
-    `{subpath}` matches anything below it.
+    `{subpath}` matches anything below it. `span` names the span of the operation, if it has one.
     """
 
     name: str
@@ -31,6 +31,12 @@ class Route:
     operation: str
     kind: Kind
     doc: str
+    span: str = ""
+
+    @property
+    def is_probe(self) -> bool:
+        """Is it asked again and again by a platform, and so of no interest in traces?"""
+        return self.kind is Kind.PROBE or self.name in ("ping", "metrics")
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -68,6 +74,7 @@ ROUTES = (
         "do_predict_structured",
         Kind.MODEL,
         "Structured predictions: a table in, one prediction a row out.",
+        span="drum.invocations",
     ),
     Route(
         "transform",
@@ -76,6 +83,7 @@ ROUTES = (
         "do_transform",
         Kind.MODEL,
         "A table in, as many changed rows out.",
+        span="drum.transform",
     ),
     Route(
         "predict_unstructured",
@@ -84,6 +92,7 @@ ROUTES = (
         "do_predict_unstructured",
         Kind.MODEL,
         "Data of any form, answered by the `score_unstructured` hook.",
+        span="drum.predictUnstructured",
     ),
     Route(
         "chat",
@@ -92,6 +101,7 @@ ROUTES = (
         "do_chat",
         Kind.MODEL,
         "OpenAI chat, with streaming.",
+        span="drum.chat.completions",
     ),
     Route(
         "get_supported_llm_models",
@@ -150,5 +160,6 @@ ROUTES = (
         "plan_forward",
         Kind.FORWARD,
         "Direct access to the inference server of an OpenAI-type predictor.",
+        span="drum.directAccess",
     ),
 )

@@ -32,7 +32,7 @@ GATE_GAUGES = {
     "max_running": "drum_executor_workers",
     "max_waiting": "drum_executor_queue_limit",
     "bytes_held": "drum_body_bytes_held",
-    "oldest_seconds": "drum_oldest_request_seconds",
+    "oldest_waiting_seconds": "drum_oldest_request_seconds",
 }
 #: figures of the gate that only grow, and the counters with their labels
 GATE_COUNTERS: dict[str, tuple[str, ...]] = {
@@ -131,8 +131,8 @@ class WorkerFigures:
         with self._lock:
             figures = self._server.gate.figures()
             for name in GATE_COUNTERS.keys() & figures.keys():
-                more = figures[name] - self._counted[name]
-                self._counted[name] = figures[name]
+                count = int(figures[name])
+                more, self._counted[name] = count - self._counted[name], count
                 self._metrics.add(GATE_COUNTERS[name][0], more, *GATE_COUNTERS[name][1:])
         for name in GATE_GAUGES.keys() & figures.keys():
             self._metrics.set(GATE_GAUGES[name], figures[name])

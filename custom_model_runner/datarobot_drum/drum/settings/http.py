@@ -36,7 +36,7 @@ class HttpSettings(BaseModel):
     """Seconds that an idle connection stays open; 0 closes after each answer."""
 
     enable_docs: Annotated[bool, FromParam(names.DRUM_FASTAPI_ENABLE_DOCS)] = False
-    """Serve `/docs`, `/redoc` and `/openapi.json` on the FastAPI server."""
+    """Serve `/docs`, `/redoc` and `/openapi.json`, on every server; needs the extra `docs`."""
 
     cors_enabled: Annotated[bool, FromParam(names.DRUM_CORS_ENABLED, stops_on="anything")] = False
     """Let web pages of `cors_origins` call the server."""
@@ -135,7 +135,7 @@ class HttpSettings(BaseModel):
     rate_limit_burst: Annotated[
         int, Field(ge=1, le=1_000_000), FromParam("DRUM_RATE_LIMIT_BURST", stops_on="anything")
     ] = 10
-    """Requests that one client may send at once."""
+    """Requests that one client may send in a second."""
 
     rate_limit_storage: Annotated[
         str | None, Field(repr=False), FromParam("DRUM_RATE_LIMIT_STORAGE", stops_on="anything")

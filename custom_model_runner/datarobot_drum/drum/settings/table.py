@@ -72,7 +72,8 @@ class Settings(HttpSettings, ObservabilitySettings):
     max_concurrent_requests: Annotated[
         int, Field(ge=1, le=1000), FromParam("DRUM_MAX_CONCURRENT_REQUESTS")
     ] = 100
-    """Chats, and apart from them direct accesses, that a worker hands to its inference server."""
+    """Requests of one FastAPI worker that may wait in hooks declared `async def` at a time. With an
+    inference server: chats, and apart from them direct accesses, that a worker hands to it."""
 
     graceful_timeout: Annotated[
         int,

@@ -16,7 +16,6 @@ import pytest
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError, UsageError
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
@@ -64,10 +63,10 @@ class Started:
     def __init__(self, spec: ServeSpec, server: PredictionServer | None = None) -> None:
         settings = Settings.load({"DRUM_UVICORN_GRACEFUL_TIMEOUT": "10"})
         self.codes: list[int] = []
-        self.lifecycle = WorkerLifecycle()
         self.server = server or worker.build_server(spec, settings, ServerType.FLASK)
+        self.lifecycle = worker.ServerCtx(self.server, spec, settings)
         loaded = threading.Event()
-        worker.start(self.server, spec, settings, self.lifecycle, self.codes.append)
+        worker.start(self.lifecycle, self.codes.append)
         self.server.when_loaded(loaded.set)
         assert loaded.wait(30)
 

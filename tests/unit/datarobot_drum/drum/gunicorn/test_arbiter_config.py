@@ -30,3 +30,12 @@ def test_workers_with_an_inference_server_of_their_own_are_kept(gpu_predictor, c
     assert (record.levelname, "after 7 requests" in record.getMessage()) == ("WARNING", True)
     assert config("0", gpu_predictor, sidecar=False).max_requests == 0
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(("name", "threads"), [("gthread", 108), ("sync", 1), ("gevent", 1)])
+def test_worker_classes_are_ours_by_the_names_of_gunicorn(name, threads):
+    settings = Settings.load({"DRUM_GUNICORN_WORKER_CLASS": name})
+    arbiter = ArbiterConfig(ServeSpec(ModelSpec("/m")), settings, ServerType.GUNICORN)
+    module, _, cls = arbiter.worker_class.rpartition(".")
+    assert (module.startswith("datarobot_drum."), cls.startswith("Drum")) == (True, True)
+    assert arbiter.threads == threads

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -140,6 +139,12 @@ def test_interrupt_outside_model_code_goes_through(ask: Ask) -> None:
         ask(Broken(), "readyz")
 
 
+def test_probes_are_the_paths_that_platforms_ask_again_and_again() -> None:
+    probes = PredictionServer(prefix="/p").probe_paths()
+    assert {"/p/", "/p", "/p/livez", "/p/health/", "/p/ping"} <= probes
+    assert probes & {"/p/predict/", "/p/info/", "/p/stats/", "/livez"} == set()
+
+
 def test_request_is_closed_whatever_happens(serve: Serve) -> None:
     for code in (SCORE, RAISING.format("SystemExit(1)")):
         body = SpooledUploadFile(spool_bytes=1)
@@ -147,14 +152,6 @@ def test_request_is_closed_whatever_happens(serve: Serve) -> None:
         body.spill()
         serve(code).handle(BY_NAME["predict"], predict_request(body))
         assert not body.is_on_disk
-
-
-def test_errors_are_logged_with_method_path_and_id(
-    ask: Ask, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    ask(PredictionServer(), "predict", b"a\n1\n")
-    assert "API [POST /predict/] request time: " in caplog.text
 
 
 @pytest.mark.parametrize("name", ["predict", "chat", "info", "ping", "capabilities"])
@@ -166,7 +163,7 @@ def test_routes_wait_for_the_model_with_503(name: str, ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    [r for r in ROUTES if r.name not in ("livez", "readyz", "startupz")],
+    [r for r in ROUTES if r.name not in ("livez", "readyz", "startupz", "metrics")],
     ids=lambda r: r.name,
 )
 def test_every_other_route_of_a_failed_worker_is_513(route: Route, ask: Ask) -> None:
@@ -422,3 +419,31 @@ def test_unmatched_method_is_405_with_the_allowed_ones() -> None:
     reply = PredictionServer().unmatched(405, {"POST", "OPTIONS"})
     assert (reply.status, reply.headers) == (405, (("Allow", "OPTIONS, POST"),))
     assert message(reply) == "ERROR: method not allowed; use one of OPTIONS, POST"
+
+
+def test_server_that_expires_lets_nobody_wait_for_the_model(load: Load) -> None:
+    server, told = PredictionServer(), list[str]()
+    server.when_loaded(lambda: told.append("before"))
+    server.expire()
+    server.when_loaded(lambda: told.append("after"))
+    assert told == ["before", "after"]
+    assert not server.wait_until_loaded(30)
+    server.load(lambda: (load(SCORE), None))
+    assert server.state is State.DRAINING
+
+
+def test_call_that_expires_is_503(run: Serve) -> None:
+    server = run(HELD)
+    custom = sys.modules["custom"]
+
+    def expire() -> None:
+        assert custom.ENTERED.acquire(timeout=30)
+        server.expire()
+
+    expiring = threading.Thread(target=expire)
+    expiring.start()
+    reply = server.call(BY_NAME["predict"], predict_request())
+    custom.RELEASE.set()
+    expiring.join(30)
+    assert reply.status == 503
+    assert message(reply).startswith("ERROR: the server is shutting down")
