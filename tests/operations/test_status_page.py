@@ -106,7 +106,6 @@ def test_numbers_are_those_of_the_requests_sent(linear: RunningServer, open_page
     assert page.text("rate-note").startswith(f"{wanted} since start")
     assert page.text("errors-note").startswith(f"{failed + 6} failed")
     assert page.text("errors-value") == "10 %"
-    page.until(lambda: page.run("document.querySelector('#tiles .line').getAttribute('d')"))
 
 
 @pytest.mark.tools
@@ -143,6 +142,15 @@ def hostile_page(hostile: RunningServer, driver: Chrome) -> StatusPage:
     page = StatusPage(driver, f"{hostile.url}/below/ui")
     page.until_state("Ready")
     return page
+
+
+@pytest.fixture(scope="module")
+def modules(
+    hostile: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StatusPage]:
+    """A page that nobody navigates away from, for tests of its scripts alone."""
+    with chromium(tmp_path_factory.mktemp("scripts")) as browser:
+        yield StatusPage(browser, f"{hostile.url}/below/ui/")
 
 
 @pytest.mark.tools
@@ -246,6 +254,7 @@ def test_page_finds_a_server_again(
     page.until_state("Ready")
     page.until(lambda: (page.route("POST /predict/") or [""])[0] == "1")
     assert page.text("notices") == ""
+    page.until(lambda: page.run("document.querySelector('#tiles .line').getAttribute('d')"))
 
 
 EXPOSITION = r"""# HELP a_total Of "things".
@@ -308,9 +317,9 @@ SCRIPTS = [
 @pytest.mark.tools
 @pytest.mark.parametrize(("module", "expression", "expected"), SCRIPTS)
 def test_script_computes(
-    module: str, expression: str, expected: object, hostile_page: StatusPage
+    module: str, expression: str, expected: object, modules: StatusPage
 ) -> None:
-    found = hostile_page.run_module(module, expression)
+    found = modules.run_module(module, expression)
     assert found == pytest.approx(expected) if isinstance(expected, float) else found == expected
 
 
@@ -329,12 +338,12 @@ def test_script_computes(
     ],
 )
 def test_answer_is_shown_as_what_it_is(
-    body: str, type: str, is_cut: bool, shown: str, hostile_page: StatusPage
+    body: str, type: str, is_cut: bool, shown: str, modules: StatusPage
 ) -> None:
     bytes = f"new TextEncoder().encode({json.dumps(body)})"
     made = f"m.answerElements({bytes}, {json.dumps(type)}, {json.dumps(is_cut)})"
     expression = f"{made}.then((all) => all.map((one) => one.textContent).join('|'))"
-    text = hostile_page.run_module("answers.js", expression)
+    text = modules.run_module("answers.js", expression)
     assert shown in text.replace("\r\n", "\n")
 
 
@@ -357,6 +366,6 @@ RESET = """(() => {
 
 
 @pytest.mark.tools
-def test_counters_that_start_anew_count_from_zero(hostile_page: StatusPage) -> None:
-    found = hostile_page.run_module("figures.js", RESET)
+def test_counters_that_start_anew_count_from_zero(modules: StatusPage) -> None:
+    found = modules.run_module("figures.js", RESET)
     assert found == [[14, 3.5, pytest.approx(0.1)], [4, 2, pytest.approx(0.1)], [4]]
