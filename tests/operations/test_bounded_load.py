@@ -130,9 +130,9 @@ def test_full_line_answers_at_once_without_waiting_for_a_body(served: CommandedS
 def test_request_whose_client_left_the_line_never_runs(served: CommandedServer):
     number, before = next(numbers), served.figures
     with ThreadPoolExecutor(1) as pool:
+        begun = served.begun() + 1
         running = pool.submit(served.send, "wait", number)
-        eventually(lambda: served.figures["running"] == 1, "the first runs")
-        begun = served.begun()
+        served.wait_for_begin(begun)
         leaving = [RawConnection(served.server.port) for _ in range(3)]
         for connection in leaving:
             connection.send(

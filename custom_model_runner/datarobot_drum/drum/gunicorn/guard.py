@@ -62,7 +62,10 @@ class Guard:
             if request is not None or isinstance(error, Exception):
                 self.handle_error(request, connection, address, error)
         finally:
-            util.close_graceful(connection)
+            if connection.was_idle:
+                connection.close()
+            else:
+                util.close_graceful(connection)
 
     def handle_request(self, *args: Any) -> Any:
         """The worker class's own."""

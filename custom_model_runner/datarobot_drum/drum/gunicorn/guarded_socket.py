@@ -53,6 +53,8 @@ class GuardedSocket:
         self._error: RefusedRequest | None = None
         self._is_shut = False
         self._request: Any = None
+        #: nothing came any more on a connection that was kept, so that nothing is in the way
+        self.was_idle = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -172,6 +174,7 @@ class GuardedSocket:
             if not is_stopping and not self._is_alive():
                 is_stopping = True
                 deadline = min(deadline, time.monotonic() + KEPT_AFTER_STOP)
+        self.was_idle = True
         return b""
 
     def _read(self, size: int, seconds: float | None) -> bytes | None:
