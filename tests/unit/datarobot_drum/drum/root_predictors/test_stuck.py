@@ -90,10 +90,11 @@ def test_watch_without_a_timeout_never_looks(gate: ProductionBackpressure) -> No
 
 def test_watch_that_was_stopped_says_nothing(gate: ProductionBackpressure) -> None:
     seen: list[str] = []
+    before = set(threading.enumerate())
     watch = StuckWatch(gate, 0.001, lambda: seen.append("stuck"))
     watch.stop()
     watch.start()
-    wait_for(lambda: not any(item.name == "stuck-watch" for item in threading.enumerate()))
+    wait_for(lambda: set(threading.enumerate()) <= before)
     assert seen == []
 
 
