@@ -25,6 +25,8 @@ V1_2, V1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 #: the alert of the server, or the end of the connection where uvloop is faster than the alert
 REFUSED = "ALERT_PROTOCOL_VERSION|ALERT_HANDSHAKE_FAILURE|UNEXPECTED_EOF|reset by peer"
 
+CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
+
 #: servers by their type and, for Gunicorn, the class of its workers
 SERVERS = ("flask", "gunicorn", "gunicorn sync", "gunicorn gevent", "fastapi")
 
@@ -158,9 +160,9 @@ def test_password_of_the_key_is_neither_logged_nor_on_a_command_line(server):
             assert PASSWORD.encode() not in path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=["gunicorn", "fastapi"])
+@pytest.fixture(scope="module", params=SERVERS)
 def closed_server(request, running_server, authority):
-    """A server that wants certificates of its clients."""
+    """A server that wants certificates of its clients, and of TLS 1.2 one cipher only."""
     with tls_server(
         running_server,
         request.param,
@@ -168,8 +170,18 @@ def closed_server(request, running_server, authority):
         authority,
         DRUM_SSL_CERT_REQS="2",
         DRUM_SSL_CA_CERTS=authority.path,
+        DRUM_SSL_CIPHERS=CIPHER,
     ) as started:
         yield started
+
+
+def test_ciphers_are_those_of_the_operator(closed_server, authority):
+    client = authority.client(authority.issue("client"), maximum_version=V1_2)
+    with handshake(closed_server.port, client) as connection:
+        assert connection.cipher()[0] == CIPHER
+    client.set_ciphers("ECDHE+AESGCM:!AES256")
+    with pytest.raises(OSError, match=REFUSED):
+        handshake(closed_server.port, client)
 
 
 def test_required_client_certificate_lets_its_owner_in_only(closed_server, authority, foreign):
