@@ -262,6 +262,14 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     if server.failure is not None:
         board.ready = True
         return
+    _end_with(ctx, server)
+    if server.figures is not None:
+        server.figures.start()
+    server.threads.start(load)
+    server.stuck.start(ctx.replace)
+
+
+def _end_with(ctx: ServerCtx, server: PredictionServer) -> None:
     ctx.defer_stop(server.stuck.stop, desc="watch of stuck slots")
     ctx.defer_stop(
         lambda: server.threads.stop(LAST_WORDS),
@@ -273,9 +281,6 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     )
     if server.figures is not None:
         ctx.defer_stop(server.figures.stop, order=1, desc="figures")
-        server.figures.start()
-    server.threads.start(load)
-    server.stuck.start(ctx.replace)
 
 
 def _flush_prints() -> None:

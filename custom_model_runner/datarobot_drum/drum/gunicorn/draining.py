@@ -14,16 +14,12 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.base import Worker
 
 from datarobot_drum.drum import noticeboard
 from datarobot_drum.drum.lifecycle import get_worker_ctx
 from datarobot_drum.drum.worker import LAST_WORDS, ServerCtx
 
-#: Seconds that a kept connection stays open after the end of listening, for a request that its
-#: client may be sending already (Gunicorn's threads do the same).
-LINGER = 2.0
 #: Seconds between two looks at what may have changed.
 POLL_PERIOD = 0.05
 
@@ -159,22 +155,11 @@ def _accept_all(listener: Any) -> Iterator[tuple[Any, Any]]:
 
 
 class DrainingGevent(Draining):
-    """For the worker with greenlets: also ends kept connections that nobody uses."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._idle: set[Any] = set()
-        self._keepalive = self.cfg.keepalive
+    """For the worker with greenlets; kept connections that nobody uses end by themselves."""
 
     def keep_no_more(self) -> None:
-        """As if keep-alive were off, but connections that are kept already get their time."""
+        """As if keep-alive were off; connections that are kept already get their time."""
         self.cfg.set("keepalive", 0)
-
-    def timeout_ctx(self) -> Any:
-        """As Gunicorn's, and remembers which connections wait for a request."""
-        import gevent
-
-        return _Waiting(self._idle, gevent.Timeout(self._keepalive, False))
 
     def run(self) -> None:
         """Serve until SIGTERM, then until all connections are closed or time is over."""
@@ -190,11 +175,8 @@ class DrainingGevent(Draining):
         for server in servers:
             self._end_server(server)
         end = time.monotonic() + self.cfg.graceful_timeout
-        linger = time.monotonic() + LINGER
         while any(server.pool for server in servers) and time.monotonic() < end:
             self.notify()
-            if time.monotonic() > linger:
-                self._close_idle()
             gevent.sleep(POLL_PERIOD)
 
     def _start_server(self, listener: Any) -> Any:
@@ -214,26 +196,3 @@ class DrainingGevent(Draining):
         while noticeboard.own().server_stops and (accepted := server.do_read()):
             server.do_handle(*accepted)
         server.close()
-
-    def _close_idle(self) -> None:
-        for greenlet in list(self._idle):
-            greenlet.kill(NoMoreData(), block=False)
-
-
-class _Waiting:
-    """A connection's greenlet is among the idle ones while it waits for a request."""
-
-    def __init__(self, idle: set[Any], timeout: Any) -> None:
-        self._idle = idle
-        self._timeout = timeout
-
-    def __enter__(self) -> None:
-        import gevent
-
-        self._greenlet = gevent.getcurrent()
-        self._idle.add(self._greenlet)
-        self._timeout.__enter__()
-
-    def __exit__(self, *error: Any) -> Any:
-        self._idle.discard(self._greenlet)
-        return self._timeout.__exit__(*error)

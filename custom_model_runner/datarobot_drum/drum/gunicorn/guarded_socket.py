@@ -23,6 +23,9 @@ READ_BYTES = 8192
 PLAIN = socket.socket
 #: Seconds after which a wait for the next request looks whether the worker is being stopped.
 STOP_INTERVAL = 1.0
+#: Seconds that a kept connection stays open then, for a request that its client may be sending
+#: already (Gunicorn's threads do the same).
+KEPT_AFTER_STOP = 2.0
 
 
 class GuardedSocket:
@@ -161,13 +164,14 @@ class GuardedSocket:
 
     def _wait_for_next(self, size: int) -> bytes:
         deadline = time.monotonic() + self._keep_alive
-        while self._is_alive():
-            left = deadline - time.monotonic()
+        is_stopping = False
+        while (left := deadline - time.monotonic()) > 0:
             data = self._read(size, min(left, STOP_INTERVAL))
             if data is not None:
                 return data
-            if left <= STOP_INTERVAL:
-                break
+            if not is_stopping and not self._is_alive():
+                is_stopping = True
+                deadline = min(deadline, time.monotonic() + KEPT_AFTER_STOP)
         return b""
 
     def _read(self, size: int, seconds: float | None) -> bytes | None:

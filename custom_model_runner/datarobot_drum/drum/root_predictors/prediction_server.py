@@ -5,29 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.errors import (
-    INTERNAL_ERROR,
-    DeadlineExceeded,
     DrumError,
     HookError,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
     StartupError,
     UpstreamCrashed,
-    user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.observability import spans
-from datarobot_drum.drum.observability.context import is_abandoned, request_id
-from datarobot_drum.drum.observability.masking import masked
-from datarobot_drum.drum.observability.record import Recorder, current_record, note_error
+from datarobot_drum.drum.observability.record import Recorder, current_record
 from datarobot_drum.drum.observability.stats import Timings
-from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
@@ -39,10 +29,10 @@ from datarobot_drum.drum.root_predictors.clients import (
 )
 from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.docs_pages import DOCS_ROUTES, DocsMixin
+from datarobot_drum.drum.root_predictors.error_replies import ErrorRepliesMixin, raised_by
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
 from datarobot_drum.drum.root_predictors.fronts import FastAPIRoutes, FlaskRoutes
 from datarobot_drum.drum.root_predictors.predict_mixin import (
-    BrokenJson,
     PredictMixin,
     RequestAdapter,
 )
@@ -59,12 +49,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("drum.server")
 
-USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
 PROBES = frozenset({"livez", "readyz", "startupz", "metrics"}) | STATUS_PAGE
 
 
-class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
+class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, ErrorRepliesMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -269,9 +258,9 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
             operation: Callable[[RequestAdapter], Reply] = getattr(self, route.operation)
             reply = operation(request)
         except BaseCustomUserError as error:
-            reply = self._user_error(error)
+            reply = self.user_error(error)
         except DrumError as error:
-            raised = _raised(error)
+            raised = raised_by(error)
             if raised is not None:
                 spans.failed(raised)
             reply = self.error_reply(error)
@@ -282,19 +271,12 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
             if route.kind is not Kind.MODEL:
                 raise
             # SystemExit, CancelledError: model code must not end the server or its thread
-            reply = self._broken_off(error)
+            reply = self.broken_off(error)
         finally:
             request.close()
         if route.kind is Kind.MODEL:
             self.timings.add(time.monotonic() - started)
         return reply
-
-    def _broken_off(self, error: BaseException) -> Reply:
-        if isinstance(error, CancelledError) and is_abandoned.get()():
-            logger.info("a hook was cancelled: nobody waits for its answer any more")
-            return Reply(DeadlineExceeded.status)
-        spans.failed(error)
-        return self.error_reply(_hook_error(error))
 
     def _check_state(self, route: Route) -> None:
         if route.name in PROBES:
@@ -302,37 +284,6 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
         error = self.unavailable()
         if error is not None and self.state is not State.DRAINING:
             raise error
-
-    def error_reply(self, error: DrumError) -> Reply:
-        """The answer that tells of `error`; the log gets the traceback of its cause, once."""
-        logger.log(_log_level(error), "%s: %s", type(error).__name__, error, exc_info=_cause(error))
-        text = masked(str(error))
-        note_error(text)
-        if isinstance(error, BrokenJson):
-            body: dict[str, Any] = {"error": text}
-        else:
-            body = {"message": f"{error.prefix}{text}", **error.fields}
-        retry = error.retry_after
-        headers = () if retry is None else (("Retry-After", str(retry)),)
-        return Reply(error.status, status_json(body), headers=headers)
-
-    def _user_error(self, error: BaseCustomUserError) -> Reply:
-        logger.info("user's HTTP error: %s", error)
-        # a subclass may not have called our __init__
-        text = str(getattr(error, "message", error))
-        note_error(masked(text))
-        body = status_json({"message": text})
-        return Reply(user_error_status(error), body, headers=(USER_ERROR_HEADER,))
-
-    def internal_error(self) -> Reply:
-        """The answer to a bug, of this program or of an extension; called in an except block."""
-        # the text may hold anything, so the client gets only the id
-        logger.exception("internal error")
-        note_error("internal error; the log tells more")
-        return Reply(
-            INTERNAL_ERROR,
-            status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
-        )
 
     def route_at(self, path: str) -> Route | None:
         """The route of a path that is in the table as it stands, without a part to fill in."""
@@ -351,14 +302,6 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
         return Reply(
             content_type="text/html; charset=utf-8", headers=(("Allow", ", ".join(route.allowed)),)
         )
-
-    def unmatched(self, status: int, allowed: Iterable[str] = ()) -> Reply:
-        """The answer to a path that is not there (404), or not for this method (405)."""
-        if status == MethodNotAllowed.status:
-            methods = ", ".join(sorted(allowed))
-            reply = self.error_reply(MethodNotAllowed(f"method not allowed; use one of {methods}"))
-            return Reply(reply.status, reply.body, headers=(("Allow", methods),))
-        return self.error_reply(NotFound("no such path; see the documentation for the routes"))
 
     def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
@@ -421,26 +364,3 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin):
         if job.reply is None:
             raise ClientLeft
         return job.reply
-
-
-def _log_level(error: DrumError) -> int:
-    if error.status == INTERNAL_ERROR:
-        return logging.ERROR
-    return logging.WARNING if isinstance(error, (Overloaded, DeadlineExceeded)) else logging.INFO
-
-
-def _cause(error: DrumError) -> BaseException | None:
-    return error.__cause__ if error.status >= INTERNAL_ERROR else None
-
-
-def _raised(error: DrumError) -> BaseException | None:
-    """What a span tells as its exception; an error that is only an answer is none."""
-    return _cause(error) or (error if error.status == INTERNAL_ERROR else None)
-
-
-def _hook_error(error: BaseException) -> HookError:
-    """What a hook raised that is no Exception, with the hook's name where that is known."""
-    failure = " ".join(getattr(error, "__notes__", ["The model failed."]))
-    found = HookError(f"{failure} Exception: {error!r}")
-    found.__cause__ = error
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from datarobot_drum.drum.errors import LoadHookError, Overloaded, StartupError
 from datarobot_drum.drum.exceptions import CustomHTTPError
 from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.record import Record, current_record
 from datarobot_drum.drum.predictors import Model
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.execution import Limits
@@ -448,3 +449,21 @@ def test_call_that_expires_is_503(run: Serve) -> None:
     expiring.join(30)
     assert reply.status == 503
     assert message(reply).startswith("ERROR: the server is shutting down")
+
+
+@pytest.fixture
+def record() -> Iterator[Record]:
+    record = Record("id", "POST", "/invocations")
+    token = current_record.set(record)
+    yield record
+    current_record.reset(token)
+
+
+def test_record_gets_the_route_that_its_request_took(record: Record) -> None:
+    PredictionServer().note(ROUTES[0])
+    assert (record.route, record.operation) == ("/predict/", "predict")
+
+
+def test_route_is_taken_where_nobody_keeps_records() -> None:
+    PredictionServer().note(ROUTES[0])
+    assert current_record.get() is None
