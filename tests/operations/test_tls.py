@@ -11,11 +11,14 @@ import socket
 import ssl
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from tests.operations.certificates import PASSWORD, Authority, Pair, handshake
+from tests.operations.fronts import is_alive, wait_for, workers_of
 
 LINEAR = Path(__file__).resolve().parents[1] / "fixtures" / "models" / "linear"
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -25,8 +28,11 @@ V1_2, V1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 #: the alert of the server, or the end of the connection where uvloop is faster than the alert
 REFUSED = "ALERT_PROTOCOL_VERSION|ALERT_HANDSHAKE_FAILURE|UNEXPECTED_EOF|reset by peer"
 
+CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
+
 #: servers by their type and, for Gunicorn, the class of its workers
-SERVERS = ("flask", "gunicorn", "gunicorn sync", "gunicorn gevent", "fastapi")
+PRODUCTION = ("gunicorn", "gunicorn sync", "gunicorn gevent", "fastapi")
+SERVERS = ("flask", *PRODUCTION)
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +164,9 @@ def test_password_of_the_key_is_neither_logged_nor_on_a_command_line(server):
             assert PASSWORD.encode() not in path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=["gunicorn", "fastapi"])
+@pytest.fixture(scope="module", params=SERVERS)
 def closed_server(request, running_server, authority):
-    """A server that wants certificates of its clients."""
+    """A server that wants certificates of its clients, and of TLS 1.2 one cipher only."""
     with tls_server(
         running_server,
         request.param,
@@ -168,8 +174,19 @@ def closed_server(request, running_server, authority):
         authority,
         DRUM_SSL_CERT_REQS="2",
         DRUM_SSL_CA_CERTS=authority.path,
+        DRUM_SSL_CIPHERS=CIPHER,
+        DRUM_UVICORN_HEADER_TIMEOUT="30",
     ) as started:
         yield started
+
+
+def test_ciphers_are_those_of_the_operator(closed_server, authority):
+    client = authority.client(authority.issue("client"), maximum_version=V1_2)
+    with handshake(closed_server.port, client) as connection:
+        assert connection.cipher()[0] == CIPHER
+    client.set_ciphers("ECDHE+AESGCM:!AES256")
+    with pytest.raises(OSError, match=REFUSED):
+        handshake(closed_server.port, client)
 
 
 def test_required_client_certificate_lets_its_owner_in_only(closed_server, authority, foreign):
@@ -183,6 +200,73 @@ def test_required_client_certificate_lets_its_owner_in_only(closed_server, autho
             assert answer_to_livez(port, context) == b""
 
 
+# a sync worker has one connection at a time
+@pytest.mark.parametrize("closed_server", [*PRODUCTION[:1], *PRODUCTION[2:]], indirect=True)
+def test_connection_in_its_handshake_survives_a_reload(closed_server, authority):
+    client = authority.client(authority.issue("client"))
+    with SlowHandshake(closed_server.port, client) as slow:
+        # the worker accepts one after the other
+        (worker,) = workers_of(closed_server)
+        assert answer_to_livez(closed_server.port, client).startswith(b"HTTP/1.1 200")
+        closed_server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not is_listening(worker), "the old worker stops to listen")
+        assert is_alive(worker)
+        assert slow.finish().startswith(b"HTTP/1.1 200")
+    wait_for(lambda: not is_alive(worker), "the end of the old worker")
+    assert "Traceback" not in closed_server.log
+
+
+def is_listening(worker: int) -> bool:
+    """Has that process a listening socket?"""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        connections = psutil.Process(worker).net_connections("tcp")
+        return any(one.status == psutil.CONN_LISTEN for one in connections)
+    return False
+
+
+class SlowHandshake:
+    """A connection of which the first bytes of the client's greeting have been sent."""
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 20)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        greeting = self._outgoing.read()
+        self._socket.sendall(greeting[:10])
+        self._rest = greeting[10:]
+
+    def __enter__(self) -> SlowHandshake:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+
+    def finish(self) -> bytes:
+        """Send the rest and a request; the beginning of the answer, empty if there is none."""
+        self._socket.sendall(self._rest)
+        with contextlib.suppress(OSError):
+            self._until_done(self._tls.do_handshake)
+            self._tls.write(REQUEST)
+            return bytes(self._until_done(lambda: self._tls.read(100)))
+        return b""
+
+    def _until_done(self, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._socket.sendall(self._outgoing.read())
+                data = self._socket.recv(65536)
+                if not data:
+                    raise ConnectionError("closed") from None
+                self._incoming.write(data)
+            finally:
+                self._socket.sendall(self._outgoing.read())
+
+
+@pytest.mark.parametrize("closed_server", PRODUCTION, indirect=True)
 def test_certificate_that_was_renewed_is_taken_up_by_a_reload(closed_server, authority):
     client = authority.client(authority.issue("client"))
     before = serial_number(closed_server.port, client)

@@ -46,14 +46,16 @@ class HandshakeSocket(ssl.SSLSocket):
         self.settimeout(before)
 
 
-def server_context(settings: Settings) -> ssl.SSLContext | None:
-    """The context of a server, or None where there is no certificate.
+def server_context(
+    settings: Settings, make: Callable[[int], ssl.SSLContext] | None = None
+) -> ssl.SSLContext | None:
+    """The context of a server, or None where there is no certificate; `make` is its class.
 
     UsageError tells in one line what is wrong with a file, the password or the ciphers.
     """
     if settings.ssl_certfile is None:
         return None
-    context = _without_certificate(settings)
+    context = _without_certificate(settings, make or ssl.SSLContext)
     _load_certificate(context, settings, settings.ssl_certfile)
     if settings.ssl_ca_certs is not None:
         _load_authorities(context, settings.ssl_ca_certs)
@@ -61,8 +63,10 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _without_certificate(settings: Settings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _without_certificate(
+    settings: Settings, make: Callable[[int], ssl.SSLContext]
+) -> ssl.SSLContext:
+    context = make(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
@@ -78,6 +82,17 @@ def blocking_context(settings: Settings) -> ssl.SSLContext | None:
         limit = settings.header_timeout or None
         context.sslsocket_class = type("LimitedSocket", (HandshakeSocket,), {"limit": limit})
     return context
+
+
+def green_context(settings: Settings) -> ssl.SSLContext | None:
+    """The context of a server with greenlets, whose sockets are gevent's own.
+
+    Also where gevent has not replaced the standard library yet: in the arbiter, whose context
+    workers fall back on.
+    """
+    from gevent import ssl as green
+
+    return server_context(settings, green.SSLContext)
 
 
 def check(settings: Settings) -> None:
@@ -119,7 +134,7 @@ def offered(settings: Settings) -> list[str]:
     """What a server offers, a line each: protocol, cipher and bits of its key, best ones first."""
     return [
         f"{cipher['protocol']} {cipher['name']} {cipher['strength_bits']}"
-        for cipher in _without_certificate(settings).get_ciphers()
+        for cipher in _without_certificate(settings, ssl.SSLContext).get_ciphers()
     ]
 
 

@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from datarobot_drum.drum import noticeboard
+from datarobot_drum.drum.fastapi.protocol import shaking_hands
 from datarobot_drum.drum.lifecycle import get_worker_ctx
 from datarobot_drum.drum.worker import LAST_WORDS, ServerCtx
 
@@ -103,7 +104,8 @@ class DrainingServer(Server):
         end = (
             time.monotonic() + LAST_WORDS + (0 if self._ctx is None else self._ctx.requests_left())
         )
-        while self.server_state.connections and time.monotonic() < end:
+        shakes_until = time.monotonic() + LINGER
+        while self._has_connections(shakes_until) and time.monotonic() < end:
             self._worker.notify()
             self._close_idle()
             await asyncio.sleep(POLL_PERIOD)
@@ -111,6 +113,11 @@ class DrainingServer(Server):
                 end = min(end, time.monotonic() + LAST_WORDS)
         for task in self.server_state.tasks:
             task.cancel()
+
+    def _has_connections(self, shakes_until: float) -> bool:
+        """Are there any, or some in their TLS handshake? Those have as long as idle ones."""
+        shakes = bool(shaking_hands) and time.monotonic() < shakes_until and not self.force_exit
+        return shakes or bool(self.server_state.connections)
 
     def _close_idle(self) -> None:
         now = time.monotonic()

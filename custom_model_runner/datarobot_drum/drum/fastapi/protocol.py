@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakSet
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -34,6 +35,9 @@ PARSED_METHODS = frozenset(
 )
 PARSED_AS = b"POST"
 
+#: Connections that were accepted, but have not shaken hands for TLS.
+shaking_hands: WeakSet[GuardedProtocol] = WeakSet()
+
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
@@ -56,9 +60,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unsent = 0
         #: the answer that is being sent is the last one
         self.closes = False
+        shaking_hands.add(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        shaking_hands.discard(self)
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:

@@ -31,6 +31,13 @@ WORKER_CLASSES = {
     "sync": f"{_CLASSES}.DrumSyncWorker",
     "gevent": f"{_CLASSES}.DrumGeventWorker",
 }
+#: How each worker class makes the context of TLS; only blocking ones need a deadline of its own.
+CONTEXTS = {
+    WORKER_CLASSES["gthread"]: tls.blocking_context,
+    WORKER_CLASSES["sync"]: tls.blocking_context,
+    WORKER_CLASSES["gevent"]: tls.green_context,
+    UVICORN_WORKER: tls.server_context,
+}
 
 #: The core answers 504 at the deadline; only a worker that cannot even do that is killed, later.
 KILL_MARGIN = 30
@@ -131,9 +138,7 @@ def ssl_context(settings: Settings, worker_class: str) -> Callable[[Any, Any], s
 
     It is made in the arbiter and outlives a reload of its configuration: workers fall back on it.
     """
-    # handshakes of the other classes stop nobody, and gevent brings sockets of its own
-    is_blocking = worker_class in (WORKER_CLASSES["sync"], WORKER_CLASSES["gthread"])
-    make = tls.blocking_context if is_blocking else tls.server_context
+    make = CONTEXTS[worker_class]
     context = tls.RenewedContext(lambda: make(settings))
     context.get()
 

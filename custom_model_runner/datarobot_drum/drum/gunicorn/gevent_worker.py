@@ -18,6 +18,19 @@ class Server(StreamServer):  # type: ignore[misc]  # the package has no types
 
     handshake_timeout: float | None = None
 
+    @property
+    def handle(self) -> Any:
+        """What serves a connection.
+
+        Kept in a place of its own: gevent forgets it when listening ends, before connections that
+        still shake hands have got to it.
+        """
+        return self._serve
+
+    @handle.setter
+    def handle(self, serve: Any) -> None:
+        self._serve = serve
+
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """Make the TLS connection and serve it."""
         client_socket.settimeout(self.handshake_timeout)

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,6 @@ def score(data, model):
     import pandas as pd
     return pd.DataFrame({"Predictions": [1.0] * len(data)})
 """
-
-
-@pytest.fixture(autouse=True)
-def untouched_process() -> Iterator[None]:
-    path, interval = list(sys.path), sys.getswitchinterval()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    sys.path[:] = path
-    sys.modules.pop("custom", None)
-    sys.setswitchinterval(interval)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

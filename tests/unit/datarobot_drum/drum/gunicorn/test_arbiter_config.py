@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
+from tests.operations.certificates import make_certificate
 
 from datarobot_drum.drum.enum import ServerType
-from datarobot_drum.drum.gunicorn.config import ArbiterConfig
+from datarobot_drum.drum.gunicorn.config import (
+    CONTEXTS,
+    UVICORN_WORKER,
+    WORKER_CLASSES,
+    ArbiterConfig,
+    ssl_context,
+)
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
+from datarobot_drum.drum.settings.ranges import plain_type
 
 
 def config(requests: str, gpu_predictor: str | None, *, sidecar: bool) -> ArbiterConfig:
@@ -39,3 +49,27 @@ def test_worker_classes_are_ours_by_the_names_of_gunicorn(name, threads):
     module, _, cls = arbiter.worker_class.rpartition(".")
     assert (module.startswith("datarobot_drum."), cls.startswith("Drum")) == (True, True)
     assert arbiter.threads == threads
+
+
+@pytest.mark.parametrize(
+    ("name", "server_type", "sockets"),
+    [
+        ("gthread", ServerType.GUNICORN, "LimitedSocket"),
+        ("SYNC", ServerType.GUNICORN, "LimitedSocket"),
+        ("gevent", ServerType.GUNICORN, "gevent.ssl.SSLSocket"),
+        ("gevent", ServerType.FASTAPI, "ssl.SSLSocket"),
+    ],
+)
+def test_context_of_tls_fits_the_sockets_of_the_worker_class(name, server_type, sockets, tmp_path):
+    certificate = str(make_certificate(tmp_path))
+    variables = {"DRUM_GUNICORN_WORKER_CLASS": name, "DRUM_SSL_CERTFILE": certificate}
+    settings = Settings.load(variables)
+    worker_class = ArbiterConfig(ServeSpec(ModelSpec("/m")), settings, server_type).worker_class
+    kind = ssl_context(settings, worker_class)(None, None).sslsocket_class
+    assert f"{kind.__module__}.{kind.__qualname__}".endswith(sockets)
+
+
+def test_every_worker_class_has_its_context_of_tls():
+    assert set(CONTEXTS) == {*WORKER_CLASSES.values(), UVICORN_WORKER}
+    choices = get_args(plain_type(Settings.model_fields["gunicorn_worker_class"].annotation))
+    assert set(WORKER_CLASSES) == set(choices)

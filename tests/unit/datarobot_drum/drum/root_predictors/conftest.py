@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,15 +22,6 @@ EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
     "binary": {"positive_class_label": "yes", "negative_class_label": "no"},
     "multiclass": {"class_labels": ("a", "b", "c")},
 }
-
-
-@pytest.fixture(autouse=True)
-def clean_imports() -> Iterator[None]:
-    """Each test imports its own `custom.py`."""
-    path = list(sys.path)
-    yield
-    sys.path[:] = path
-    sys.modules.pop("custom", None)
 
 
 @pytest.fixture
