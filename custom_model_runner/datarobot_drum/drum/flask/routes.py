@@ -42,6 +42,7 @@ def register_routes(app: flask.Flask, server: PredictionServer) -> None:
 
     app.register_error_handler(NotFound, unmatched)
     app.register_error_handler(MethodNotAllowed, unmatched)
+
     def too_late(error: DeadlineExceeded) -> Any:
         # an extension was reading the body
         server.gate.exceed()
