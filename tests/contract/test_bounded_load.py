@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -169,9 +170,7 @@ def test_worker_without_a_timeout_is_never_stuck(own_client: Serve) -> None:
     finish(client, first)
 
 
-def test_deadline_covers_the_upload(own_client: Serve, front: str) -> None:
-    if front != "fastapi":
-        pytest.skip("a WSGI front reads a body to the next piece; its server limits the pause")
+def test_deadline_covers_the_upload(own_client: Serve) -> None:
     client = own_client(GATED.with_environment(**{DEADLINE: "0.3"}))
     answer = client.send(stalled())
     assert answer.status == 504
@@ -181,3 +180,21 @@ def test_deadline_covers_the_upload(own_client: Serve, front: str) -> None:
     }
     queue = figures(client)
     assert (queue["deadline_exceeded"], queue["accepted"], queue["bytes_held"]) == (1, 0, 0)
+
+
+UPLOADING = replace(
+    GATED,
+    files=(
+        ("custom_flask_upload.py", "custom_flask.py"),
+        ("custom_fastapi_upload.py", "custom_fastapi.py"),
+    ),
+)
+
+
+def test_deadline_covers_the_upload_to_an_extension(own_client: Serve) -> None:
+    client = own_client(UPLOADING.with_environment(**{DEADLINE: "0.3"}))
+    assert client.post("/upload", ROW).json() == {"size": len(ROW)}
+    answer = client.send(Request("POST", "/upload", CSV, b"v\n1", chunked=True, stalls=True))
+    assert answer.status == 504
+    assert "was not received and answered within 0.3 s" in answer.json()["message"]
+    assert figures(client)["deadline_exceeded"] == 1

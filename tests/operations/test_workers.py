@@ -1,16 +1,20 @@
 """Workers that are replaced, die or cannot start, and what they leave behind.
 
-Row 4 of the conformance table: load failure, port in use, in bounded time. Row 5: recycle after 20
-requests, 2 workers, 200 sequential requests.
+Row 4 of the conformance table: load failure, missing target type, schema failure, port in use: the
+end within 15 s. Row 5 of the conformance table: recycle after 20 requests, 2 workers, 200
+sequential requests; the development server has no workers, and says so.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.operations.fronts import (
@@ -19,7 +23,9 @@ from tests.operations.fronts import (
     DATA,
     FLASK,
     PRODUCTION,
+    Front,
     answering_worker,
+    every_front,
     is_alive,
     production_front,
     serving,
@@ -76,6 +82,17 @@ def test_recycling_loses_nothing(running_server, front, code_dir):
         # a kept connection may have had all of them answered by one worker after the other
         wait_for(lambda: first - workers_of(server), "another worker")
         wait_for(lambda: len(workers_of(server)) == 2, "the end of those that are replaced")
+
+
+def test_development_server_says_that_it_has_no_workers_to_replace(running_server, code_dir):
+    env = {"DRUM_GUNICORN_MAX_REQUESTS": "20"}
+    with serving(running_server, FLASK, code_dir, *TWO, env=env) as server:
+        worker = answering_worker(server)
+        for _ in range(25):
+            assert server.post("/predict/", content=DATA, headers=CSV).content == ANSWER
+        assert answering_worker(server) == worker == server.process.pid
+        assert "the flask server type runs in one process, not in 2 workers" in server.log
+        assert "the flask server type is never replaced after 20 requests" in server.log
 
 
 @pytest.mark.parametrize("front", [PRODUCTION[0], PRODUCTION[-1]], ids=str)
@@ -158,7 +175,45 @@ def test_worker_that_dies_while_it_starts_ends_the_server_once(
         assert server.log.count("Booting worker") == 2
 
 
-@pytest.mark.parametrize("front", [FLASK, PRODUCTION[0], PRODUCTION[-1]], ids=str)
+BROKEN_SCHEMA = """
+name: model
+type: inference
+targetType: regression
+typeSchema:
+  input_requirements:
+    - {field: data_types, condition: EQUALS, value: NONSENSE}
+"""
+
+
+@every_front
+def test_start_that_cannot_succeed_ends_once_and_says_why(
+    running_server, front, code_dir, tmp_path
+):
+    broken = shutil.copytree(code_dir, tmp_path / "broken")
+    (broken / "model-metadata.yaml").write_text(BROKEN_SCHEMA)
+    failing = shutil.copytree(code_dir, tmp_path / "failing")
+    (failing / "weights").unlink()
+    target = ("--target-type", "regression")
+    starts = [
+        (running_server(failing, *target, **chosen(front)), 3, "weights"),
+        (running_server(code_dir, **chosen(front)), 3, "Target type is missing"),
+        (running_server(broken, *target, **chosen(front)), 1, "value of data_types is 'NONSENSE'"),
+    ]
+    began = time.monotonic()
+    with ExitStack() as stack:
+        servers = [(stack.enter_context(start), code, says) for start, code, says in starts]
+        for server, code, says in servers:
+            assert server.process.wait(15) == code
+            assert says in server.log
+            assert server.log.count("Booting worker") <= 1
+    assert time.monotonic() - began < 15
+
+
+def chosen(front: Front) -> dict[str, Any]:
+    return {"server_type": front.server_type, "env": front.environment, "wait": False}
+
+
+@every_front
 def test_port_in_use_ends_the_start_quickly(running_server, front, code_dir):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

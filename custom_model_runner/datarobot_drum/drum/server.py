@@ -46,7 +46,7 @@ def run_server(spec: ServeSpec, settings: Settings) -> int:
     _compare_timeouts(settings)
     watchdog.start(spec, settings)
     if server_type is ServerType.FLASK:
-        _warn_of_workers(settings.workers)
+        _warn_of_workers(settings)
         from datarobot_drum.drum.flask.run_flask import run
 
         return run(spec, settings)
@@ -91,10 +91,16 @@ def _check(settings: Settings) -> None:
         raise StartupError(DOCS.advice)
 
 
-def _warn_of_workers(asked: int) -> None:
-    if asked > 1:
+def _warn_of_workers(settings: Settings) -> None:
+    if settings.workers > 1:
         logger.warning(
             "the flask server type runs in one process, not in %d workers; choose gunicorn or "
             "fastapi for more",
-            asked,
+            settings.workers,
+        )
+    if settings.max_requests:
+        logger.warning(
+            "the flask server type is never replaced after %d requests; choose gunicorn or "
+            "fastapi for that",
+            settings.max_requests,
         )

@@ -16,7 +16,7 @@ from datarobot_drum.drum.fastapi.otel import traced
 from datarobot_drum.drum.fastapi.routes import header, send_early, send_reply
 from datarobot_drum.drum.observability.record import Record, current_record
 from datarobot_drum.drum.root_predictors import cors, rate_limit
-from datarobot_drum.drum.root_predictors.deadlines import Deadline
+from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, Deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.proxies import TrustedProxies
@@ -164,7 +164,7 @@ class RequestTimeoutMiddleware:
             if not cut.is_done or cut.task.uncancel():
                 raise
             self._server.gate.exceed()
-            error = cut.deadline.error("the request was not received and answered")
+            error = cut.deadline.error(NOT_RECEIVED)
             await send_early(self._server.error_reply(error), scope, receive, send)
         finally:
             timer.cancel()

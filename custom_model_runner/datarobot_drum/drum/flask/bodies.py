@@ -8,7 +8,7 @@ from typing import Any
 
 from datarobot_drum.drum.errors import DeadlineExceeded, RefusedRequest
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
-from datarobot_drum.drum.root_predictors.deadlines import current_deadline
+from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, current_deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 
 logger = logging.getLogger("drum.flask")
@@ -61,7 +61,7 @@ def _fill(body: SpooledUploadFile, pieces: Iterator[bytes]) -> bool:
 def _check_deadline() -> None:
     deadline = current_deadline.get()
     if deadline is not None:
-        deadline.check("the request was not received and answered")
+        deadline.check(NOT_RECEIVED)
 
 
 def chunks(stream: Any, left: int | None) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.clients import ClientLeft
+from datarobot_drum.drum.root_predictors.deadlines import current_deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.replies import Reply
 
@@ -100,6 +101,8 @@ class Forwarder:
 
         from datarobot_drum.drum.predictors.inference.connections import Exchange
 
+        # it has the limits of its inference server
+        current_deadline.set(None)
         try:
             plan = self._server.plan_forward(_incoming(environ))
             self._server.begin_forward()

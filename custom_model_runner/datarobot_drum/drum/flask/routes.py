@@ -9,7 +9,7 @@ import flask
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
-from datarobot_drum.drum.errors import DrumError, RefusedRequest
+from datarobot_drum.drum.errors import DeadlineExceeded, DrumError, RefusedRequest
 from datarobot_drum.drum.flask.bodies import read_body
 from datarobot_drum.drum.flask.clients import ConnectionWatch, WatchedStream, WsgiClient
 from datarobot_drum.drum.flask.forwarding import Forwarder
@@ -42,6 +42,13 @@ def register_routes(app: flask.Flask, server: PredictionServer) -> None:
 
     app.register_error_handler(NotFound, unmatched)
     app.register_error_handler(MethodNotAllowed, unmatched)
+
+    def too_late(error: DeadlineExceeded) -> Any:
+        # an extension was reading the body
+        server.gate.exceed()
+        return to_response(server.error_reply(error))
+
+    app.register_error_handler(DeadlineExceeded, too_late)
     app.register_error_handler(RefusedRequest, lambda error: to_response(server.error_reply(error)))
     app.register_error_handler(
         InternalServerError, lambda error: to_response(server.internal_error())

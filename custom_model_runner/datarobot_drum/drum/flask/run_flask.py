@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from datarobot_drum.drum import tls, worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.flask.app import create_wsgi_app
+from datarobot_drum.drum.flask.timed_input import TimedInput
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.flask")
@@ -35,6 +37,12 @@ class QuietHandler(WSGIRequestHandler):
     def version_string(self) -> str:
         """The `Server` header."""
         return "drum"
+
+    def setup(self) -> None:
+        """Read with the deadline of the request."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(TimedInput(self.connection))
 
     def handle(self) -> None:
         """Shake hands in the thread of the connection, then answer."""

@@ -87,7 +87,21 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
     def _spawn(self, count: int) -> None:
         for _ in range(count):
             if self.restarts.may_start():
-                self.spawn_worker()
+                try:
+                    self.spawn_worker()
+                except OSError as error:
+                    self._cannot_start(error)
+
+    def _cannot_start(self, error: OSError) -> None:
+        """No worker, but those that are there shall go on: no memory, descriptor or room left."""
+        self.log.error("no worker can be started: %s", error)
+        self.restarts.note_failure(was_ready=False, started=time.monotonic())
+        self._halt_if_hopeless()
+
+    def _halt_if_hopeless(self) -> None:
+        serves = any(other.board.ready for other in self._in_service())
+        if self.restarts.is_hopeless(serves=serves):
+            raise HaltServer("Worker failed to boot.", BOOT_FAILURE)
 
     def _retire(self, worker: Any) -> None:
         self.log.info("Worker (pid:%s) is replaced", worker.pid)
@@ -160,9 +174,8 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         if was_ready and code == BOOT_FAILURE:
             raise HaltServer("The model has given up.", BOOT_FAILURE)
         self.restarts.note_failure(was_ready=was_ready, started=worker.started)
-        serves = any(other.board.ready for other in self._in_service())
-        if not was_ready and self.restarts.is_hopeless(serves=serves):
-            raise HaltServer("Worker failed to boot.", BOOT_FAILURE)
+        if not was_ready:
+            self._halt_if_hopeless()
 
     def stop(self, graceful: bool = True) -> None:
         """End all workers: in order with SIGTERM, or at once; those that stay are killed."""

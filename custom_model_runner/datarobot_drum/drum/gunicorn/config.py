@@ -18,7 +18,11 @@ from typing import Any
 from datarobot_drum.drum import noticeboard, tls
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.observability import recent_errors
-from datarobot_drum.drum.observability.metric_files import FOLDER_VARIABLE, MetricFiles
+from datarobot_drum.drum.observability.metric_files import (
+    FOLDER_VARIABLE,
+    SHARED_MEMORY,
+    MetricFiles,
+)
 from datarobot_drum.drum.parent_death import signalled_at_death_of
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -125,6 +129,16 @@ class ArbiterConfig:
 
         settings = self.settings
         return math.ceil(settings.pre_stop_delay + settings.graceful_timeout + CLEANUP_TIME)
+
+    @property
+    def worker_tmp_dir(self) -> str | None:
+        """Where workers keep the file that tells when they were last alive; None: `TMPDIR`.
+
+        Memory where there is some: a disk may be busy for longer than a worker may be silent, and
+        its folder may go while the server runs.
+        """
+        is_writable = os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
+        return str(SHARED_MEMORY) if is_writable else None
 
     @property
     def worker_connections(self) -> int:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from datarobot_drum.drum.errors import RefusedRequest
+from datarobot_drum.drum.errors import DrumError, RefusedRequest
+from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, current_deadline
 from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, ReaderClock, too_slow
 from datarobot_drum.drum.root_predictors.framing import Framing
 
@@ -32,7 +33,8 @@ class GuardedSocket:
     """What Gunicorn's parser reads from and its responses are written to.
 
     `recv` gives out what the framing has let through, heads whole; it raises RefusedRequest for
-    what is malformed or too slow, and says the end of the connection when a client that has been
+    what is malformed or too slow, DeadlineExceeded when the request that is being answered has no
+    time left for its body, and says the end of the connection when a client that has been
     answered sends no further request for `keep_alive` seconds, or when the worker stops.
     `request` is the one that is being answered; after an error it closes the connection.
     """
@@ -115,7 +117,7 @@ class GuardedSocket:
             return data
         try:
             return self._recv(size)
-        except RefusedRequest:
+        except DrumError:
             if self._request is not None:
                 self._request.force_close()
             raise
@@ -156,10 +158,14 @@ class GuardedSocket:
         return data
 
     def _wait_for_body(self, size: int) -> bytes:
-        begun = time.monotonic()
-        data = self._read(size, self._clock.left())
+        begun, left = time.monotonic(), self._clock.left()
+        deadline = current_deadline.get()
+        is_shorter = deadline is not None and (left is None or deadline.left <= left)
+        data = self._read(size, deadline.left if deadline is not None and is_shorter else left)
         self._clock.wait(time.monotonic() - begun)
         if data is None:
+            if deadline is not None and is_shorter:
+                raise deadline.error(NOT_RECEIVED)
             raise too_slow("the request body")
         self._clock.got(len(data))
         return data

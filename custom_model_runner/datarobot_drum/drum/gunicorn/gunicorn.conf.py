@@ -12,6 +12,7 @@ workers = _settings.workers
 worker_class = _arbiter.worker_class
 threads = _arbiter.threads
 worker_connections = _arbiter.worker_connections
+worker_tmp_dir = _arbiter.worker_tmp_dir
 timeout = _arbiter.timeout
 graceful_timeout = _arbiter.graceful_timeout
 keepalive = _settings.keep_alive

@@ -119,9 +119,11 @@ class SpooledUploadFile:
             # a full disk must show here, not when the data is read or the file is closed
             self._file.flush()
         except OSError as error:
-            self.refuse(
-                Overloaded(f"cannot store the request body ({error.strerror}); try again later")
+            refusal = Overloaded(
+                f"cannot store the request body ({error.strerror}); try again later"
             )
+            refusal.__cause__ = error
+            self.refuse(refusal)
             return
         self._chunks, self._buffered = [], 0
 

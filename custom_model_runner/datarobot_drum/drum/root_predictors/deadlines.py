@@ -9,6 +9,8 @@ from datarobot_drum.drum.errors import DeadlineExceeded
 
 #: No limit, as a number that timers accept.
 FOREVER = 10**9
+#: What did not happen in time where the upload of a body took too long.
+NOT_RECEIVED = "the request was not received and answered"
 
 
 class Deadline:
@@ -24,6 +26,11 @@ class Deadline:
         self.limit = limit
         self.end = time.monotonic() + limit
         self.is_kept = False
+
+    @property
+    def left(self) -> float:
+        """Seconds until the time is over."""
+        return self.end - time.monotonic()
 
     def check(self, what: str) -> None:
         """DeadlineExceeded with the words `what` when the time is over."""
