@@ -137,7 +137,7 @@ def serving(
     spec = served.prepare(place)
     settings = Settings.load({"DRUM_ACCESS_LOG": "false", **dict(served.environment)})
     start = {"flask": _flask, "gunicorn": _gunicorn, "fastapi": _fastapi}[front]
-    with _imports_restored(), start(spec, settings, thread) as client:
+    with _imports_restored(place), start(spec, settings, thread) as client:
         if wait:
             assert client.server.wait_until_loaded(PATIENCE)
         yield client
@@ -179,11 +179,12 @@ def _fastapi(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> It
 
 
 @contextmanager
-def _imports_restored() -> Iterator[None]:
-    """Take back what loading a model folder does to the interpreter."""
-    path, interval = list(sys.path), sys.getswitchinterval()
+def _imports_restored(place: Path) -> Iterator[None]:
+    """Take back what loading a model folder in `place` does to the interpreter."""
+    interval = sys.getswitchinterval()
     try:
         yield
     finally:
-        sys.path[:] = path
+        # servers do not end in the order in which they began
+        sys.path[:] = [folder for folder in sys.path if not folder.startswith(str(place))]
         sys.setswitchinterval(interval)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from datarobot_drum.drum import resource_monitor
 from datarobot_drum.drum.resource_monitor import (
     CONTAINER_FILES,
     MIB,
@@ -325,6 +326,24 @@ def test_figures_are_read_again_after_ten_seconds(tmp_path: Path) -> None:
     assert monitor.container().used == 10
     now[0] = 10.0
     assert monitor.container().used == 60
+
+
+def test_figures_that_are_slow_to_read_are_read_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, reads = [0.0], []
+
+    def read_slowly(pid: int) -> dict[str, int]:
+        now[0] += 0.5
+        reads.append(now[0])
+        return {"pss": pid}
+
+    monkeypatch.setattr(resource_monitor, "process_memory", read_slowly)
+    monitor = ResourceMonitor(tmp_path, tmp_path, clock=lambda: now[0])
+    for moment in (0, 20, 50.4, 50.6):
+        now[0] = float(moment)
+        monitor.process_memory()
+    assert reads == [0.5, 51.1]
 
 
 def test_process_memory_tells_shared_pages_once() -> None:
