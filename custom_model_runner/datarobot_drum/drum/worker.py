@@ -76,6 +76,7 @@ class ServerCtx(WorkerLifecycle):
         self.settings = settings
         self._grace = float(settings.graceful_timeout)
         self._requests_end: float | None = None
+        self._is_over = False
         # a queue, because a signal handler may be interrupted by another one
         self._drained: queue.SimpleQueue[None] = queue.SimpleQueue()
         # extensions and hooks register what they need to have closed
@@ -88,7 +89,7 @@ class ServerCtx(WorkerLifecycle):
 
     def _watch(self) -> None:
         self._drained.get()
-        while left := self.requests_left():
+        while (left := self.requests_left()) and not self._is_over:
             time.sleep(min(left, POLL_PERIOD))
         self.expire()
 
@@ -149,6 +150,7 @@ class ServerCtx(WorkerLifecycle):
         self.drain()
         while self.server.threads.is_busy and self.requests_left():
             time.sleep(POLL_PERIOD)
+        self._is_over = True
         self.expire()
         super().stop()
 
