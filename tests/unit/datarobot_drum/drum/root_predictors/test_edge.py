@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,20 @@ def test_refused_request_gets_json_and_is_recorded():
     (record,) = records
     assert (record.method, record.target, record.protocol) == ("GET", "/a?b", "HTTP/1.1")
     assert (record.status, record.size, record.client) == (400, len(body), "10.0.0.1")
+
+
+def test_page_may_read_why_its_request_was_refused():
+    origins: list[str] = []
+
+    def readable(origin: str) -> list[tuple[str, str]]:
+        origins.append(origin)
+        return [("Vary", "Origin")]
+
+    edge = replace(edge_with(), cors=readable)
+    start = b"GET / HTTP/1.1\r\nOrigin: https://a.example \r\nX"
+    assert parts(edge.refuse(RefusedRequest("x"), start, ""))[1]["Vary"] == "Origin"
+    assert parts(edge.answer(DrumError("x"), "null"))[1]["Vary"] == "Origin"
+    assert origins == ["https://a.example", "null"]
 
 
 @pytest.mark.parametrize("start", [b"", b"\x16\x03\x01", b"GET / HTT"])
