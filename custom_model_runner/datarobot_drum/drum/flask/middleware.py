@@ -79,6 +79,9 @@ class RecordApp:
     ) -> Iterable[bytes]:
         recorder = self._server.recorder
         _apply_proxies(environ, self._proxies)
+        if environ["PATH_INFO"].startswith("//"):
+            # Werkzeug takes them for one; layers must not see another path than the app
+            environ["PATH_INFO"] = "/" + environ["PATH_INFO"].lstrip("/")
         record = _record(environ)
         recorder.begin(record)
 

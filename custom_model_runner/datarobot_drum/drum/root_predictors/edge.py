@@ -35,7 +35,7 @@ LINGER_BYTES = 256 * 1024
 
 _FIRST_LINE = re.compile(rb"(\S{1,40}) (\S+)(?: (\S{1,16}))?\r?\n")
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]{1,1000})[ \t]*\r\n", re.IGNORECASE)
-_REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([!-~]{1,128})[ \t]*\r\n", re.IGNORECASE)
+_REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,11 @@ def _body(error: DrumError) -> bytes:
 
 def _record(start: bytes, client: str) -> Record:
     line = _FIRST_LINE.match(start)
-    sent_id = _REQUEST_ID.search(start)
+    # repeated ones are joined, as in the apps
+    sent_id = b",".join(_REQUEST_ID.findall(start))
     method, target, protocol = line.groups() if line else (b"-", b"-", b"-")
     return Record(
-        choose_request_id(sent_id[1].decode() if sent_id else None),
+        choose_request_id(sent_id.decode("latin-1")),
         method.decode("latin-1"),
         target.decode("latin-1"),
         client=client,
