@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.contract.cases import models
-from tests.contract.cases.extensions import GUARDED, KEY
+from tests.contract.cases.extensions import BOTH, GUARDED, KEY
 from tests.contract.cases.headers import ALLOWED, PAGE, SAFE
 from tests.contract.conftest import Serve
 from tests.contract.exchanges import PATIENCE, Answer, Request, eventually, plain
@@ -128,6 +128,21 @@ def test_refusal_of_a_full_line_is_readable(own_client: Serve) -> None:
     assert answer.status == 503
     assert is_readable(answer)
     assert "Retry-After" in (answer.header("Access-Control-Expose-Headers") or "")
+    client.loaded.go_on.release()
+    assert running.answer().status == 200
+
+
+def test_full_line_is_told_before_an_extension_is_asked(own_client: Serve) -> None:
+    served = replace(models.GATED, files=BOTH).with_environment(**{DEPTH: "0"})
+    client = own_client(served)
+    running = client.open(post("/predict/", ROW, **KEY))
+    assert client.loaded.begun.acquire(timeout=PATIENCE)
+    records = recorded(client)
+    answer = client.post("/predict/", ROW)
+    assert (answer.status, answer.header("X-Ext")) == (503, None)
+    assert (client.get("/info/").status, client.get("/predict/").status) == (401, 401)
+    eventually(lambda: len(records) == 3)
+    assert (records[0].route, records[0].status) == ("/predict/", 503)
     client.loaded.go_on.release()
     assert running.answer().status == 200
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from tests.operations.browser import StatusPage, chromium
 from tests.operations.test_tls import LINEAR
@@ -19,8 +21,8 @@ def test_pages_are_drawn_without_anything_from_elsewhere(running_server, tmp_pat
         server.wait_until_ready("/models/a/readyz")
         for name in ("docs", "redoc"):
             page = StatusPage(driver, f"{server.url}/models/a/{name}")
-            page.until(lambda page=page: "Structured predictions: a table in" in text_of(page))
-            assert "Failed to load" not in text_of(page)
+            page.until(partial(shows, page, "Structured predictions: a table in"))
+            assert not shows(page, "Failed to load")
             own = (f"{server.url}/models/a/", f"blob:{server.url}/", "data:")
             asked = page.requested()
             assert len(asked) >= 4
@@ -29,5 +31,5 @@ def test_pages_are_drawn_without_anything_from_elsewhere(running_server, tmp_pat
             assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def text_of(page: StatusPage) -> str:
-    return str(page.run("document.body.innerText"))
+def shows(page: StatusPage, text: str) -> bool:
+    return text in page.run("document.body.innerText")
