@@ -27,12 +27,15 @@ def test_pages_and_all_they_load_come_from_this_server(own_client: Serve, prefix
     for path in ("/docs", "/redoc"):
         page = client.get(prefix + path)
         assert (page.status, page.media_type) == (200, "text/html")
+        assert "default-src 'self'" in (page.header("Content-Security-Policy") or "")
         found = re.findall(r'(?:src|href|spec-url|url)(?:=|: )"([^"]+)"', page.body.decode())
         assert len(found) >= 3
         assert all(target.startswith(f"{prefix}/") for target in found)
         assert [client.get(target).status for target in found] == [200] * len(found)
     for name in ASSETS:
-        assert len(client.get(f"{prefix}/docs/{name}").body) > 1000
+        asset = client.get(f"{prefix}/docs/{name}").body
+        assert len(asset) > 1000
+        assert b"://cdn." not in asset
     assert client.get(f"{prefix}/docs/other.js").status == 404
 
 

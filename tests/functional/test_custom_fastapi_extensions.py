@@ -6,10 +6,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.operations.commands import eventually
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 CSV = {"Content-Type": "text/csv"}
 MODEL = ("--target-type", "regression")
+PAGE = "https://app.example"
+EDGE = {
+    "DRUM_CORS_ENABLED": "true",
+    "DRUM_CORS_ORIGINS": PAGE,
+    "DRUM_RATE_LIMIT_ENABLED": "true",
+    "DRUM_RATE_LIMIT_RPM": "3",
+}
 
 EXTENSION = """
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -74,6 +82,31 @@ def test_extension_adds_middleware_dependency_route_and_handler(start_server, fo
     assert reply.headers.get_list("x-frame-options") == ["SAMEORIGIN"]
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert "server" not in reply.headers
+
+
+def test_folder_with_both_extensions_is_guarded_by_that_of_its_server(
+    start_server, folder, server_type
+):
+    (folder / "below").mkdir()
+    for name in ("custom_flask", "custom_fastapi"):
+        shutil.copy(FIXTURES / f"{name}_demo_auth.py", folder / "below" / f"{name}.py")
+    server = start_server(folder, *MODEL, server_type=server_type, env=EDGE, wait=False)
+    server.wait_until_ready("/ping/")
+    told = server.get("/info/", headers={"X-Auth": "sesame"}).json()
+    assert told["drumServer"] == server_type
+    assert server.get("/extra/a", headers={"X-Auth": "sesame"}).json() == {"name": "a"}
+    refused = server.get("/info/", headers={"Origin": PAGE})
+    assert (refused.status_code, refused.json()) == (401, {"message": "no token"})
+    assert refused.headers["X-Ext"] == "yes"
+    # our layers stand around it: they see its answers, and go before its checks
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+    assert refused.headers["Access-Control-Allow-Origin"] == PAGE
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+    assert server.client.options("/predict/", headers=asked).status_code == 200
+    limited = server.get("/info/")
+    assert limited.status_code == 429
+    assert "X-Ext" not in limited.headers
+    eventually(lambda: '"GET /info/ HTTP/1.1" 401' in server.log, "its line of log")
 
 
 def test_folder_with_a_flask_extension_only_is_served_by_flask(start_server, folder):

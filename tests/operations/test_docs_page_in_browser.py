@@ -1,44 +1,35 @@
-"""The docs pages in a real browser that can reach nothing but the server."""
+"""The docs pages in a real browser, which must ask nobody but the server."""
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
+from functools import partial
 
 import pytest
-
-LINEAR = Path(__file__).resolve().parents[1] / "fixtures" / "models" / "linear"
-#: every other name and address is refused, so that an asset from elsewhere cannot be loaded
-NOTHING_ELSE = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+from tests.operations.browser import StatusPage, chromium
+from tests.operations.test_tls import LINEAR
 
 
 @pytest.mark.tools
-def test_pages_are_drawn_without_anything_from_elsewhere(running_server, tmp_path):
+@pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
+def test_pages_are_drawn_without_anything_from_elsewhere(running_server, tmp_path, server_type):
     env = {"DRUM_FASTAPI_ENABLE_DOCS": "true", "URL_PREFIX": "/models/a"}
-    with running_server(
-        LINEAR, "--target-type", "regression", env=env, server_type="fastapi", wait=False
-    ) as server:
+    arguments = (LINEAR, "--target-type", "regression")
+    with (
+        running_server(*arguments, env=env, server_type=server_type, wait=False) as server,
+        chromium(tmp_path / "profile") as driver,
+    ):
         server.wait_until_ready("/models/a/readyz")
-        for page in ("docs", "redoc"):
-            dom = drawn(f"{server.url}/models/a/{page}", tmp_path)
-            assert "Structured predictions: a table in" in dom
-            assert "Failed to load" not in dom
+        for name in ("docs", "redoc"):
+            page = StatusPage(driver, f"{server.url}/models/a/{name}")
+            page.until(partial(shows, page, "Structured predictions: a table in"))
+            assert not shows(page, "Failed to load")
+            own = (f"{server.url}/models/a/", f"blob:{server.url}/", "data:")
+            asked = page.requested()
+            assert len(asked) >= 4
+            assert [url for url in asked if not url.startswith(own)] == []
+            assert driver.get_log("browser") == []
+            assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def drawn(address: str, folder: Path) -> str:
-    """The page after its scripts have run; its picture is left in `folder`."""
-    done = subprocess.run(
-        [
-            *("chromium", "--headless", "--no-sandbox", "--disable-gpu"),
-            f"--user-data-dir={folder}/profile",
-            f"--host-resolver-rules={NOTHING_ELSE}",
-            f"--screenshot={folder}/{address.rpartition('/')[2]}.png",
-            *("--window-size=1200,1400", "--virtual-time-budget=10000", "--dump-dom"),
-            address,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
+def shows(page: StatusPage, text: str) -> bool:
+    return text in page.run("document.body.innerText")

@@ -160,8 +160,12 @@ def test_connections_beyond_the_limit_are_refused(tuned):
     with ExitStack() as idle:
         for _ in range(CONNECTIONS):
             idle.enter_context(RawConnection(tuned.server.port))
-        answer = httpx.get(f"{tuned.server.url}/livez", trust_env=False, timeout=20)
+        sent = {"Origin": PAGE, "X-Request-ID": "mine"}
+        answer = httpx.get(f"{tuned.server.url}/livez", trust_env=False, headers=sent)
         assert answer.status_code == 503
+        assert answer.headers["X-Request-ID"] == "mine"
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        eventually(lambda: '"GET /livez HTTP/1.1" 503' in tuned.server.log, "its line of log")
     eventually(lambda: tuned.server.is_ready("/livez"), "the connections are gone")
 
 

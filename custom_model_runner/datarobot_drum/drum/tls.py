@@ -84,17 +84,6 @@ def blocking_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def green_context(settings: Settings) -> ssl.SSLContext | None:
-    """The context of a server with greenlets, whose sockets are gevent's own.
-
-    Also where gevent has not replaced the standard library yet: in the arbiter, whose context
-    workers fall back on.
-    """
-    from gevent import ssl as green
-
-    return server_context(settings, green.SSLContext)
-
-
 def check(settings: Settings) -> None:
     """Stop the start, before there is any worker, when TLS cannot work."""
     server_context(settings)

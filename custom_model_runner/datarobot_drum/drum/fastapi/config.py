@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from datarobot_drum.drum.observability.record import Recorder
+from datarobot_drum.drum.root_predictors import cors
 from datarobot_drum.drum.root_predictors.edge import Edge
 from datarobot_drum.drum.settings import Settings
 
@@ -35,6 +37,7 @@ class UvicornConfig:
             settings.keep_alive,
             settings.request_timeout,
             settings.limit_concurrency,
+            partial(cors.headers_for, settings),
         )
 
     def to_uvicorn_kwargs(self) -> dict[str, Any]:

@@ -106,6 +106,9 @@ class RecordMiddleware:
             return
         recorder = self._server.recorder
         _apply_proxies(scope, self._proxies)
+        if scope["path"].startswith("//"):
+            # one path for all layers, as Werkzeug has it
+            scope["path"] = "/" + scope["path"].lstrip("/")
         record = _record(scope)
         recorder.begin(record)
         value = record.request_id.encode("latin-1")

@@ -201,7 +201,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _answer_and_close(self, error: DrumError) -> None:
         client = self.client[0] if self.client else ""
-        self.transport.write(self._edge.refuse(error, self._framing.start, client))
+        head = self._framing.head
+        # one that is refused for want of room was taken as a whole
+        taken = head.data if head is not None and isinstance(error, Overloaded) else b""
+        self.transport.write(self._edge.refuse(error, taken or self._framing.start, client))
         self._linger()
 
     def _linger(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.flask.clients import connection_reset
 from datarobot_drum.drum.flask.otel import traced
 from datarobot_drum.drum.flask.routes import to_response
@@ -18,6 +19,7 @@ from datarobot_drum.drum.root_predictors.response_headers import (
     choose_request_id,
     response_headers,
 )
+from datarobot_drum.drum.root_predictors.routes import Kind
 from datarobot_drum.drum.settings import Settings
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -35,7 +37,8 @@ def setup_middlewares(
         return cors_app(settings, app) if settings.cors_enabled else app
 
     proxies = TrustedProxies(settings.trusted_proxies)
-    return RecordApp(server, proxies, traced(server, layered(app)), traced(server, layered(plain)))
+    limited = layered(BackPressureApp(server, app))
+    return RecordApp(server, proxies, traced(server, limited), traced(server, layered(plain)))
 
 
 def cors_app(settings: Settings, app: WsgiApp) -> WsgiApp:
@@ -56,11 +59,35 @@ class RateLimitApp:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        reply = rate_limit.refused(self._server, self._limit, path)
+        reply = rate_limit.refused(self._server, self._limit, _path(environ))
         if reply is None:
             return self._app(environ, start_response)
         return to_response(reply)(environ, start_response)
+
+
+class BackPressureApp:
+    """Refuses what no prediction thread could take before its body is read.
+
+    Routes without model code always pass. The line may fill while a body is read: the gate
+    decides again then.
+    """
+
+    def __init__(self, server: PredictionServer, app: WsgiApp) -> None:
+        self._server = server
+        self._app = app
+        self._routes = {path: route for path, route in server.routes() if route.kind is Kind.MODEL}
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        route = self._routes.get(_path(environ))
+        if route is not None and environ["REQUEST_METHOD"] in route.methods:
+            try:
+                self._server.check_line(route)
+            except DrumError as error:
+                self._server.note(route)
+                return to_response(self._server.error_reply(error))(environ, start_response)
+        return self._app(environ, start_response)
 
 
 class RecordApp:
@@ -79,6 +106,9 @@ class RecordApp:
     ) -> Iterable[bytes]:
         recorder = self._server.recorder
         _apply_proxies(environ, self._proxies)
+        if environ["PATH_INFO"].startswith("//"):
+            # Werkzeug takes them for one; layers must not see another path than the app
+            environ["PATH_INFO"] = "/" + environ["PATH_INFO"].lstrip("/")
         record = _record(environ)
         recorder.begin(record)
 
@@ -134,6 +164,11 @@ class RecordedBody:
             if recorder is not None:
                 self._record.failed = not self._is_over
                 recorder.end(self._record)
+
+
+def _path(environ: dict[str, Any]) -> str:
+    path: str = environ["PATH_INFO"]
+    return path.encode("latin-1").decode("utf-8", "replace")
 
 
 def _rule(environ: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ import flask
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
-from datarobot_drum.drum.errors import DeadlineExceeded, DrumError, RefusedRequest
+from datarobot_drum.drum.errors import DeadlineExceeded, RefusedRequest
 from datarobot_drum.drum.flask.bodies import read_body
 from datarobot_drum.drum.flask.clients import ConnectionWatch, WatchedStream, WsgiClient
 from datarobot_drum.drum.flask.forwarding import Forwarder
@@ -82,10 +82,6 @@ def _view(
 
 
 def _model_response(server: PredictionServer, route: Route, client: WsgiClient) -> flask.Response:
-    try:
-        server.check_line(route)
-    except DrumError as error:
-        return to_response(server.error_reply(error))
     body = read_body(flask.request.environ, server)
     reply = server.call(route, to_request(flask.request, body), client)
     response = to_response(reply)

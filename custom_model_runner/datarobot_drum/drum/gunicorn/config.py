@@ -35,14 +35,6 @@ WORKER_CLASSES = {
     "sync": f"{_CLASSES}.DrumSyncWorker",
     "gevent": f"{_CLASSES}.DrumGeventWorker",
 }
-#: How each worker class makes the context of TLS; only blocking ones need a deadline of its own.
-CONTEXTS = {
-    WORKER_CLASSES["gthread"]: tls.blocking_context,
-    WORKER_CLASSES["sync"]: tls.blocking_context,
-    WORKER_CLASSES["gevent"]: tls.green_context,
-    UVICORN_WORKER: tls.server_context,
-}
-
 #: The core answers 504 at the deadline; only a worker that cannot even do that is killed, later.
 KILL_MARGIN = 30
 
@@ -144,6 +136,26 @@ class ArbiterConfig:
     def worker_connections(self) -> int:
         """Connections of one worker: more than its threads, or none could be kept alive."""
         return max(self.settings.worker_connections, self.threads + self.settings.gunicorn_threads)
+
+
+def _green_context(settings: Settings) -> ssl.SSLContext | None:
+    """The context for gevent's own sockets.
+
+    Also where gevent has not replaced the standard library yet: in the arbiter, whose context
+    workers fall back on.
+    """
+    from gevent import ssl as green
+
+    return tls.server_context(settings, green.SSLContext)
+
+
+#: How each worker class makes the context of TLS; only blocking ones need a deadline of its own.
+CONTEXTS = {
+    WORKER_CLASSES["gthread"]: tls.blocking_context,
+    WORKER_CLASSES["sync"]: tls.blocking_context,
+    WORKER_CLASSES["gevent"]: _green_context,
+    UVICORN_WORKER: tls.server_context,
+}
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import sys
+from functools import partial
 from typing import Any
 
 from gunicorn import http, util
@@ -11,6 +12,7 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreDa
 
 from datarobot_drum.drum.errors import DrumError, RefusedRequest
 from datarobot_drum.drum.gunicorn.guarded_socket import GuardedSocket
+from datarobot_drum.drum.root_predictors import cors
 from datarobot_drum.drum.root_predictors.edge import Edge
 
 
@@ -33,6 +35,7 @@ class Guard:
                 settings.header_timeout,
                 settings.keep_alive,
                 settings.request_timeout,
+                cors=partial(cors.headers_for, settings),
             )
         return self._edge
 
@@ -83,10 +86,15 @@ class Guard:
                 answer = self.edge.refuse(error, getattr(client, "start", b""), host)
             else:
                 self.log.error("error while handling a request", exc_info=sys.exc_info())
-                answer = self.edge.answer(DrumError("internal error"))
+                answer = self.edge.answer(DrumError("internal error"), _origin(req))
             client.sendall(answer)
         except OSError as failure:
             self.log.debug("cannot send an answer: %s", failure)
+
+
+def _origin(request: Any) -> str:
+    headers = getattr(request, "headers", ())
+    return next((value for name, value in headers if name == "ORIGIN"), "")
 
 
 def _client_error(error: BaseException) -> DrumError | None:

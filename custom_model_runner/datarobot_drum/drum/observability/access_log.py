@@ -8,10 +8,8 @@ from collections.abc import Callable
 
 from datarobot_drum.drum.observability.json_logs import iso_time, json_line
 from datarobot_drum.drum.observability.line_writer import LineWriter
-from datarobot_drum.drum.observability.record import Record
+from datarobot_drum.drum.observability.record import CLIENT_LEFT, Record
 
-#: What is logged for a client that left before it got an answer; nginx made the number known.
-CLIENT_LEFT = 499
 #: Characters of a target that are shown, and where a line grew too long by its escapes.
 SHOWN, SHOWN_AT_LEAST = 2048, 64
 #: Lines up to this size are written to a pipe in one piece (POSIX: PIPE_BUF is 4096 on Linux).

@@ -16,7 +16,7 @@ from datarobot_drum.drum.observability.metric_table import (
     SERVER_TYPE,
     MetricRow,
 )
-from datarobot_drum.drum.observability.record import UNMATCHED, Record
+from datarobot_drum.drum.observability.record import CLIENT_LEFT, UNMATCHED, Record
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram, Metric
@@ -95,7 +95,7 @@ class Metrics:
             # turned away before it was routed
             route = self._templates.get(record.target.partition("?")[0], UNMATCHED)
         method = record.method if record.method in METHODS else OTHER_METHOD
-        key = method, route, record.status
+        key = method, route, record.status or CLIENT_LEFT
         series = self._requests.get(key)
         if series is None:
             series = self._requests[key] = self._series(*key)

@@ -18,6 +18,8 @@ logger = logging.getLogger("drum.server")
 
 #: The route of a path that is not in the table of routes.
 UNMATCHED = "unmatched"
+#: What is told of a client that left before it got an answer; nginx made the number known.
+CLIENT_LEFT = 499
 
 
 class Record:

@@ -10,10 +10,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings import Settings
 
+ANY_ORIGIN = "*"
 #: Seconds that a browser may remember the answer to a preflight request.
 MAX_AGE = 600
 #: What a page may read of an answer besides what every page may.
 EXPOSED = ("X-Request-ID", "X-Drum-Version", "Retry-After")
+
+
+Headers = list[tuple[str, str]]
+
+
+def headers_for(settings: Settings, origin: str | None) -> Headers:
+    """What lets a page of `origin` read an answer that was made before any app, as Starlette's
+    class does it for those of apps.
+    """
+    if not settings.cors_enabled or not origin:
+        return []
+    shown = [("Vary", "Origin"), ("Access-Control-Expose-Headers", ", ".join(EXPOSED))]
+    if settings.cors_credentials:
+        shown.append(("Access-Control-Allow-Credentials", "true"))
+    if ANY_ORIGIN in settings.cors_origins:
+        shown.append(("Access-Control-Allow-Origin", ANY_ORIGIN))
+    elif origin in settings.cors_origins:
+        shown.append(("Access-Control-Allow-Origin", origin))
+    return shown
 
 
 def options(settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -33,7 +34,8 @@ LINGER = 2.0
 LINGER_BYTES = 256 * 1024
 
 _FIRST_LINE = re.compile(rb"(\S{1,40}) (\S+)(?: (\S{1,16}))?\r?\n")
-_REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([!-~]{1,128})[ \t]*\r\n", re.IGNORECASE)
+_ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]{1,1000})[ \t]*\r\n", re.IGNORECASE)
+_REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Edge:
     keep_alive: float
     request_timeout: float
     limit_concurrency: int = 0
+    #: headers that let a page of that origin read an answer
+    cors: Callable[[str], list[tuple[str, str]]] = lambda origin: []
 
     @property
     def write_timeout(self) -> float:
@@ -62,12 +66,16 @@ class Edge:
         record.status = error.status
         record.size = 0 if record.method == "HEAD" else len(body)
         self.recorder.end(record)
-        return _answer(error, record.request_id, body, record.size)
+        origin = _ORIGIN.search(start)
+        readable = self.cors(origin[1].decode()) if origin else []
+        return _answer(error, record.request_id, body, record.size, readable)
 
-    def answer(self, error: DrumError) -> bytes:
+    def answer(self, error: DrumError, origin: str = "") -> bytes:
         """The answer to a request that an app has recorded, but not answered."""
         body = _body(error)
-        return _answer(error, request_id.get() or choose_request_id(None), body, len(body))
+        return _answer(
+            error, request_id.get() or choose_request_id(None), body, len(body), self.cors(origin)
+        )
 
 
 def too_slow(what: str) -> RefusedRequest:
@@ -139,10 +147,11 @@ def _body(error: DrumError) -> bytes:
 
 def _record(start: bytes, client: str) -> Record:
     line = _FIRST_LINE.match(start)
-    sent_id = _REQUEST_ID.search(start)
+    # repeated ones are joined, as in the apps
+    sent_id = b",".join(_REQUEST_ID.findall(start))
     method, target, protocol = line.groups() if line else (b"-", b"-", b"-")
     return Record(
-        choose_request_id(sent_id[1].decode() if sent_id else None),
+        choose_request_id(sent_id.decode("latin-1")),
         method.decode("latin-1"),
         target.decode("latin-1"),
         client=client,
@@ -150,7 +159,9 @@ def _record(start: bytes, client: str) -> Record:
     )
 
 
-def _answer(error: DrumError, request_id: str, body: bytes, size: int) -> bytes:
+def _answer(
+    error: DrumError, request_id: str, body: bytes, size: int, more: list[tuple[str, str]]
+) -> bytes:
     status = HTTPStatus(error.status)
     headers = [
         ("Date", formatdate(usegmt=True)),
@@ -158,6 +169,7 @@ def _answer(error: DrumError, request_id: str, body: bytes, size: int) -> bytes:
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
         *response_headers(request_id),
+        *more,
     ]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(error.retry_after)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,36 @@ def test_refused_request_gets_json_and_is_recorded():
     (record,) = records
     assert (record.method, record.target, record.protocol) == ("GET", "/a?b", "HTTP/1.1")
     assert (record.status, record.size, record.client) == (400, len(body), "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (b"X-Request-ID: a\r\nx-request-id:\tb \r\n", "a,b"),
+        (b"X-Request-ID: a\r\nX-Request-ID: two words\r\n", None),
+        (b"X-Request-ID: \xff\r\n", None),
+        (b"X-Request-ID: %s\r\n" % (b"x" * 129), None),
+        (b"X-Request-ID: a", None),
+    ],
+)
+def test_request_id_of_a_refused_request_is_that_of_the_apps(lines, told):
+    answer = edge_with().refuse(RefusedRequest("x"), b"GET / HTTP/1.1\r\n" + lines, "")
+    found = parts(answer)[1]["X-Request-ID"]
+    assert (found == told) if told else (len(found) == 36)
+
+
+def test_page_may_read_why_its_request_was_refused():
+    origins: list[str] = []
+
+    def readable(origin: str) -> list[tuple[str, str]]:
+        origins.append(origin)
+        return [("Vary", "Origin")]
+
+    edge = replace(edge_with(), cors=readable)
+    start = b"GET / HTTP/1.1\r\nOrigin: https://a.example \r\nX"
+    assert parts(edge.refuse(RefusedRequest("x"), start, ""))[1]["Vary"] == "Origin"
+    assert parts(edge.answer(DrumError("x"), "null"))[1]["Vary"] == "Origin"
+    assert origins == ["https://a.example", "null"]
 
 
 @pytest.mark.parametrize("start", [b"", b"\x16\x03\x01", b"GET / HTT"])
