@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from datarobot_drum.drum import forks, noticeboard, processes, thread_errors
@@ -236,7 +235,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
     thread_errors.end_on_unrecoverable()
-    _show_prints_at_once()
+    server.flusher.start()
 
     def load() -> None:
         server.load(lambda: _build_model(server, spec, ctx.settings))
@@ -257,7 +256,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     ctx.start()
     start_telemetry(server.recorder, ctx.settings, ctx)
     ctx.defer_cleanup(processes.end_children, desc="processes of the model", order=LEFT_BEHIND)
-    ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
+    ctx.defer_cleanup(server.flusher.stop, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
         board.ready = True
@@ -276,11 +275,6 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
         server.figures.start()
     server.threads.start(load)
     server.stuck.start(ctx.replace)
-
-
-def _flush_prints() -> None:
-    with suppress(OSError, ValueError):  # the reader may be gone, or a hook has closed it
-        sys.stdout.flush()
 
 
 def _say_goodbye() -> None:
@@ -306,10 +300,3 @@ def _build_model(
             model.terminate()
             raise
     return model, deployment
-
-
-def _show_prints_at_once() -> None:
-    # a pipe is block-buffered by default, which would keep a hook's prints from the log
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(line_buffering=True)

@@ -18,6 +18,7 @@ from datarobot_drum.drum.root_predictors.response_headers import (
     choose_request_id,
     response_headers,
 )
+from datarobot_drum.drum.root_predictors.stdout_flusher import StdoutFlusherApp
 from datarobot_drum.drum.settings import Settings
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -32,7 +33,8 @@ def setup_middlewares(
     def layered(app: WsgiApp) -> WsgiApp:
         if limit is not None:
             app = RateLimitApp(server, limit, app)
-        return cors_app(settings, app) if settings.cors_enabled else app
+        app = cors_app(settings, app) if settings.cors_enabled else app
+        return StdoutFlusherApp(app, server.flusher)
 
     proxies = TrustedProxies(settings.trusted_proxies)
     return RecordApp(server, proxies, traced(server, layered(app)), traced(server, layered(plain)))
