@@ -273,8 +273,24 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     if server.figures is not None:
         ctx.defer_stop(server.figures.stop, order=1, desc="figures")
         server.figures.start()
+    if ctx.settings.memory_leak_enabled:
+        _watch_memory(ctx)
     server.threads.start(load)
     server.stuck.start(ctx.replace)
+
+
+def _watch_memory(ctx: ServerCtx) -> None:
+    from datarobot_drum.drum.memory_trend import MemoryLeakDetector
+    from datarobot_drum.drum.root_predictors.memory_watch import MemoryWatch
+
+    server, settings = ctx.server, ctx.settings
+    detector = MemoryLeakDetector(
+        settings.memory_leak_sample_window, settings.memory_leak_threshold_mb
+    )
+    show = (lambda growth: None) if server.figures is None else server.figures.show_growth
+    watch = MemoryWatch(detector, lambda: int(server.gate.figures()["accepted"]), show)
+    watch.start()
+    ctx.defer_stop(watch.stop, desc="memory trend")
 
 
 def _say_goodbye() -> None:

@@ -36,6 +36,7 @@ class StdoutFlusher:
         self._stream: io.TextIOWrapper | None = None
         self._output: PrintOutput | None = None
         self._wake = threading.Event()
+        self._flush_own: Callable[[], None] = lambda: None
         self._is_ending = False
         self._thread: threading.Thread | None = None
 
@@ -56,6 +57,7 @@ class StdoutFlusher:
             _flush(stream)
             self._before = stream
             self._stream, self._output = made
+            self._flush_own = self._stream.flush
             sys.stdout = self._stream
 
     def stop(self) -> None:
@@ -85,8 +87,11 @@ class StdoutFlusher:
 
         Safe on an event loop: nothing here waits.
         """
-        if self._stream is not None:
-            _flush(self._stream)
+        if self._output is not None:
+            try:
+                self._flush_own()
+            except ValueError:
+                return  # model code has detached it
 
     def _run(self) -> None:
         before = 0
