@@ -124,6 +124,7 @@ class PrintOutput(io.BufferedIOBase):
         self._lock = threading.RLock()
         self._waiting = bytearray()
         self._blocks = True
+        self._nowait = False
 
     def _drain(self) -> None:
         try:
