@@ -1,4 +1,4 @@
-"""Memory and CPU of processes and of their container (cgroup v1 and v2), and its trend."""
+"""Memory and CPU of processes and of their container (cgroup v1 and v2)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from datarobot_drum.drum import forks, noticeboard, processes, thread_errors
@@ -238,7 +237,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     forks.free_children()
     thread_errors.end_on_unrecoverable()
-    _show_prints_at_once()
+    server.flusher.start()
 
     def load() -> None:
         server.load(lambda: _build_model(server, spec, ctx.settings))
@@ -259,7 +258,7 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     ctx.start()
     start_telemetry(server.recorder, ctx.settings, ctx)
     ctx.defer_cleanup(processes.end_children, desc="processes of the model", order=LEFT_BEHIND)
-    ctx.defer_cleanup(_flush_prints, order=CleanupOrder.PRINTS, desc="prints")
+    ctx.defer_cleanup(server.flusher.stop, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
         board.ready = True
@@ -267,6 +266,8 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     _end_with(ctx, server)
     if server.figures is not None:
         server.figures.start()
+    if ctx.settings.memory_leak_enabled:
+        _watch_memory(ctx)
     server.threads.start(load)
     server.stuck.start(ctx.replace)
 
@@ -285,9 +286,18 @@ def _end_with(ctx: ServerCtx, server: PredictionServer) -> None:
         ctx.defer_stop(server.figures.stop, order=1, desc="figures")
 
 
-def _flush_prints() -> None:
-    with suppress(OSError, ValueError):  # the reader may be gone, or a hook has closed it
-        sys.stdout.flush()
+def _watch_memory(ctx: ServerCtx) -> None:
+    from datarobot_drum.drum.memory_trend import MemoryLeakDetector
+    from datarobot_drum.drum.root_predictors.memory_watch import MemoryWatch
+
+    server, settings = ctx.server, ctx.settings
+    detector = MemoryLeakDetector(
+        settings.memory_leak_sample_window, settings.memory_leak_threshold_mb
+    )
+    show = (lambda growth: None) if server.figures is None else server.figures.show_growth
+    watch = MemoryWatch(detector, lambda: int(server.gate.figures()["accepted"]), show)
+    watch.start()
+    ctx.defer_stop(watch.stop, desc="memory trend")
 
 
 def _say_goodbye() -> None:
@@ -313,10 +323,3 @@ def _build_model(
             model.terminate()
             raise
     return model, deployment
-
-
-def _show_prints_at_once() -> None:
-    # a pipe is block-buffered by default, which would keep a hook's prints from the log
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(line_buffering=True)

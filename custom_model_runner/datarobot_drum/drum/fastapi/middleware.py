@@ -27,6 +27,7 @@ from datarobot_drum.drum.root_predictors.response_headers import (
     choose_request_id,
 )
 from datarobot_drum.drum.root_predictors.routes import Kind
+from datarobot_drum.drum.root_predictors.stdout_flusher import StdoutFlusherMiddleware
 from datarobot_drum.drum.settings import Settings
 
 FIXED = [((name.encode(), value.encode()), name.lower().encode()) for name, value in FIXED_HEADERS]
@@ -43,7 +44,8 @@ def setup_middlewares(
     def layered(app: ASGIApp) -> ASGIApp:
         if limit is not None:
             app = RateLimitMiddleware(server, limit, app)
-        return cors_middleware(settings, app) if settings.cors_enabled else app
+        app = cors_middleware(settings, app) if settings.cors_enabled else app
+        return StdoutFlusherMiddleware(app, server.flusher)
 
     proxies = TrustedProxies(settings.trusted_proxies)
     return RecordMiddleware(

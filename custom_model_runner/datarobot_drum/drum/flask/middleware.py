@@ -20,6 +20,7 @@ from datarobot_drum.drum.root_predictors.response_headers import (
     response_headers,
 )
 from datarobot_drum.drum.root_predictors.routes import Kind
+from datarobot_drum.drum.root_predictors.stdout_flusher import StdoutFlusherApp
 from datarobot_drum.drum.settings import Settings
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -34,7 +35,8 @@ def setup_middlewares(
     def layered(app: WsgiApp) -> WsgiApp:
         if limit is not None:
             app = RateLimitApp(server, limit, app)
-        return cors_app(settings, app) if settings.cors_enabled else app
+        app = cors_app(settings, app) if settings.cors_enabled else app
+        return StdoutFlusherApp(app, server.flusher)
 
     proxies = TrustedProxies(settings.trusted_proxies)
     limited = layered(BackPressureApp(server, app))

@@ -40,6 +40,7 @@ from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, Figures, S
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import ROUTES, STATUS_PAGE, Kind, Route
 from datarobot_drum.drum.root_predictors.status_page import StatusPageMixin
+from datarobot_drum.drum.root_predictors.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
@@ -92,7 +93,7 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, 
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
         self.reports: Reports = NO_REPORTS
-        self.recorder = Recorder()
+        self.recorder, self.flusher = Recorder(), StdoutFlusher()
         self.figures: Figures | None = None
         self.timings = Timings()
         self.monitor = ResourceMonitor()

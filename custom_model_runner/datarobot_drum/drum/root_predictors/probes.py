@@ -50,6 +50,9 @@ class Figures(Protocol):
     def stop(self) -> None:
         """Take a last look."""
 
+    def show_growth(self, growth: float) -> None:
+        """Show by how many bytes memory grows with each request."""
+
     def page(self) -> bytes:
         """The text of `/metrics`; TimeoutError when it cannot be told now."""
 

@@ -127,6 +127,10 @@ class WorkerFigures:
         for kind, size in self._server.monitor.container_bytes().items():
             self._metrics.set("drum_container_memory_bytes", size, kind)
 
+    def show_growth(self, growth: float) -> None:
+        """Show by how many bytes memory grows with each request."""
+        self._metrics.set("drum_memory_growth_bytes_per_request", growth)
+
     def _show_gate(self) -> None:
         with self._lock:
             figures = self._server.gate.figures()
