@@ -38,7 +38,7 @@ SETTINGS = {
     "DRUM_WORKER_CONNECTIONS": "100",
     "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(LIMIT),
 }
-RECYCLING = {"DRUM_GUNICORN_MAX_REQUESTS": "60", "DRUM_GUNICORN_MAX_REQUESTS_JITTER": "20"}
+RECYCLING = {"DRUM_GUNICORN_MAX_REQUESTS": "80", "DRUM_GUNICORN_MAX_REQUESTS_JITTER": "20"}
 WITH_A_LINE = [front for front in PRODUCTION if front is not SYNC]
 #: for each wait of a hook another one
 numbers = itertools.count(1)
