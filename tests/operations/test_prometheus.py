@@ -13,6 +13,7 @@ import httpx
 import pytest
 import yaml
 from tests.conftest import ServerContext, find_free_port
+from tests.operations.commands import COMMANDED
 from tests.operations.dashboards import (
     PROMETHEUS,
     as_grafana_sends_it,
@@ -24,8 +25,7 @@ from tests.operations.mixed_load import Tally, mix, send
 
 pytestmark = pytest.mark.tools
 
-TEN_TIMES_A_SECOND = "200ms"
-REGRESSION = Path(__file__).resolve().parents[1] / "fixtures" / "models" / "commanded"
+OFTEN = "200ms"
 #: needs what this machine or this load may not have: a container's limit, streams cut off, ...
 MAY_BE_EMPTY = {"Memory of the container", "Answers cut off", "Turned away, too late, given up"}
 
@@ -48,10 +48,13 @@ def test_promtool_agrees_with_the_files(command: tuple[str, ...]):
 class Prometheus:
     """Asks a running Prometheus."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int) -> None:
         url = f"http://127.0.0.1:{port}"
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=30)
-        self.log = log
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
 
     def is_ready(self) -> bool:
         """Does it answer yet?"""
@@ -87,8 +90,8 @@ class Prometheus:
 def prometheus_of(folder: Path, target: int) -> Iterator[Prometheus]:
     """A Prometheus that scrapes that port with our configuration, only more often."""
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    intervals = dict.fromkeys(("scrape_interval", "evaluation_interval"), TEN_TIMES_A_SECOND)
-    config["global"] = {**intervals, "scrape_timeout": TEN_TIMES_A_SECOND}
+    intervals = dict.fromkeys(("scrape_interval", "evaluation_interval"), OFTEN)
+    config["global"] = {**intervals, "scrape_timeout": OFTEN}
     (job,) = config["scrape_configs"]
     job["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
     del job["scrape_timeout"]
@@ -98,22 +101,23 @@ def prometheus_of(folder: Path, target: int) -> Iterator[Prometheus]:
             group["interval"] = "1s"
         (folder / name).write_text(yaml.safe_dump(groups))
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    port, log = find_free_port(), folder / "log"
+    port = find_free_port()
     options = (
         f"--config.file={folder}/prometheus.yml",
         f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",
     )
     environment = {"PATH": os.environ["PATH"]}
-    with log.open("wb") as output:
+    with (folder / "log").open("wb") as output:
         process = subprocess.Popen(
             ["prometheus", *options], env=environment, stdout=output, stderr=output
         )
+    prometheus = Prometheus(port)
     try:
-        prometheus = Prometheus(port, log)
         wait_for(prometheus.is_ready, "Prometheus")
         yield prometheus
     finally:
+        prometheus.close()
         process.terminate()
         process.wait(30)
 
@@ -125,7 +129,7 @@ def test_prometheus_has_the_totals_and_the_dashboard_has_data(
     env = {"COMMAND_PLACE": str(tmp_path), "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "2000"}
     options = ("--max-workers", "2")
     with (
-        serving(running_server, front, REGRESSION, *options, env=env) as server,
+        serving(running_server, front, COMMANDED, *options, env=env) as server,
         prometheus_of(tmp_path, server.port) as prometheus,
     ):
         wait_for(lambda: prometheus.ask("up == 1"), "the first scrape")
