@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from tests.conftest import RunningServer
+from tests.operations.fronts import wait_for
 from tests.operations.mixed_load import Tally
 
 #: what tests ask while they wait; those requests are counted as well
 ASKED_BY_TESTS = ("/metrics", "/health/", "/stats/")
+
+
+def _ask(server: RunningServer, replies: list[str]) -> bool:
+    try:
+        reply = server.get("/metrics", headers={"Connection": "close"})
+    except httpx.TransportError:
+        return False
+    if reply.status_code == 200:
+        replies.append(reply.text)
+    return bool(replies)
 
 
 @dataclass(frozen=True)
@@ -22,9 +34,13 @@ class Page:
 
     @classmethod
     def of(cls, server: RunningServer) -> Page:
-        """Read it now, on a connection of its own: any worker may answer."""
-        text = server.get("/metrics", headers={"Connection": "close"}).text
-        families = text_string_to_metric_families(text)
+        """Read it, on a connection of its own: any worker may answer.
+
+        It is asked again where a worker has no time for it, or ends: so does Prometheus.
+        """
+        replies: list[str] = []
+        wait_for(lambda: _ask(server, replies), "an answer of /metrics")
+        families = text_string_to_metric_families(replies[0])
         return cls(tuple(sample for family in families for sample in family.samples))
 
     def value(self, name: str, **labels: str) -> float:

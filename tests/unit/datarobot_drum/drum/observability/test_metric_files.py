@@ -159,9 +159,9 @@ def test_thousands_of_recycled_workers_leave_two_files_of_the_same_size(
     for number in range(2000):
         for kind, data in left.items():
             (files.folder / f"{kind}_{NO_PID + number}.db").write_bytes(data)
-        if number % 3:
+        if number % 10 == 0:
             files.forget(NO_PID + number)
-    # every third one ended without the arbiter being told, and is merged now
+    # most ended without the arbiter being told, and are merged with the next one
     assert told(files)["drum_requests_total"] == 2001
     assert told(files)["drum_request_duration_seconds_count"] == 2001
     assert names(files) == {"counter_ended.db", "histogram_ended.db"}
