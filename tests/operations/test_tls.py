@@ -183,7 +183,7 @@ def closed_server(request, running_server, authority):
 def test_ciphers_are_those_of_the_operator(closed_server, authority):
     client = authority.client(authority.issue("client"), maximum_version=V1_2)
     with handshake(closed_server.port, client) as connection:
-        assert connection.cipher()[0] == CIPHER
+        assert (connection.cipher() or ())[:1] == (CIPHER,)
     client.set_ciphers("ECDHE+AESGCM:!AES256")
     with pytest.raises(OSError, match=REFUSED):
         handshake(closed_server.port, client)
