@@ -12,7 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for folder in ("", "docs", "docs/reference", "model_templates/*", "custom_model_runner")
+    for folder in (
+        "",
+        "docs",
+        "docs/reference",
+        "deploy/*",
+        "model_templates/*",
+        "custom_model_runner",
+    )
     for path in ROOT.glob(f"{folder}/*.md" if folder else "*.md")
 )
 

@@ -97,11 +97,11 @@ METRICS = (
     ),
     _gauge(
         "drum_oldest_request_seconds",
-        "Age of the oldest request that waits for the model or runs in it.",
+        "Seconds that the longest waiting request has waited for a prediction thread.",
         over_workers="livemax",
     ),
     _gauge("drum_body_bytes_held", "Bytes of request bodies that are held."),
-    _gauge("drum_workers", "Workers by state: starting, ready, draining, failed.", "state"),
+    _gauge("drum_workers", "Workers by state: starting, ready, draining, stuck, failed.", "state"),
     _counter("drum_worker_starts_total", "Workers that were started, replaced ones included."),
     _gauge(
         "drum_model_info",

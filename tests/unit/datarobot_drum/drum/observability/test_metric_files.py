@@ -28,6 +28,10 @@ from datarobot_drum.drum.observability.shared_values import LIBRARY_VARIABLE, ke
 
 Worker = Callable[[Callable[[], object]], int]
 
+KINDS = ("counter", "histogram")
+#: the kernel gives no process a number as high as this
+NO_PID = 1 << 22
+
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricFiles]:
@@ -143,6 +147,25 @@ def test_files_do_not_grow_with_recycled_workers(files: MetricFiles, in_fork: Wo
         files.forget(in_fork(lambda: count(files)))
     assert names(files) == {"counter_ended.db", "histogram_ended.db"}
     assert told(files)["drum_requests_total"] == 30
+
+
+def test_thousands_of_recycled_workers_leave_two_files_of_the_same_size(
+    files: MetricFiles, in_fork: Worker
+) -> None:
+    pid = in_fork(lambda: count(files))
+    left = {kind: (files.folder / f"{kind}_{pid}.db").read_bytes() for kind in KINDS}
+    files.forget(pid)
+    size = sum(path.stat().st_size for path in files.folder.glob("*.db"))
+    for number in range(2000):
+        for kind, data in left.items():
+            (files.folder / f"{kind}_{NO_PID + number}.db").write_bytes(data)
+        if number % 10 == 0:
+            files.forget(NO_PID + number)
+    # most ended without the arbiter being told, and are merged with the next one
+    assert told(files)["drum_requests_total"] == 2001
+    assert told(files)["drum_request_duration_seconds_count"] == 2001
+    assert names(files) == {"counter_ended.db", "histogram_ended.db"}
+    assert sum(path.stat().st_size for path in files.folder.glob("*.db")) == size
 
 
 def test_process_that_nobody_told_of_is_merged_when_figures_are_read(
