@@ -158,7 +158,7 @@ def test_password_of_the_key_is_neither_logged_nor_on_a_command_line(server):
             assert PASSWORD.encode() not in path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=["gunicorn", "fastapi"])
+@pytest.fixture(scope="module", params=SERVERS)
 def closed_server(request, running_server, authority):
     """A server that wants certificates of its clients."""
     with tls_server(
@@ -183,6 +183,7 @@ def test_required_client_certificate_lets_its_owner_in_only(closed_server, autho
             assert answer_to_livez(port, context) == b""
 
 
+@pytest.mark.parametrize("closed_server", ["gunicorn", "fastapi"], indirect=True)
 def test_certificate_that_was_renewed_is_taken_up_by_a_reload(closed_server, authority):
     client = authority.client(authority.issue("client"))
     before = serial_number(closed_server.port, client)
@@ -216,14 +217,20 @@ def test_optional_client_certificate_is_checked_when_it_is_sent(running_server, 
         assert answer_to_livez(server.port, authority.client(foreign.issue("client"))) == b""
 
 
-@pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
-def test_wrong_password_ends_the_start_before_any_worker(run_drum, authority, server_type):
+# before any worker, whatever the class of the workers would have been
+@pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
+def test_files_that_cannot_be_used_end_the_start(run_drum, authority, server_type):
     pair = authority.issue("locked", PASSWORD)
-    for password, says in (("wrong", "is not the password"), ("", "is encrypted: give its")):
+    for settings, says in (
+        ({"DRUM_SSL_KEYFILE_PASSWORD": "wrong"}, "is not the password"),
+        ({"DRUM_SSL_KEYFILE_PASSWORD": ""}, "is encrypted: give its"),
+        ({"DRUM_SSL_CERTFILE": "/nowhere/at-all.pem"}, "/nowhere/at-all.pem"),
+    ):
         done = run_drum(
             *("server", "--code-dir", str(LINEAR), "--target-type", "regression"),
             *("--server-type", server_type, "--address", "127.0.0.1:1"),
-            env=tls_environment(server_type, pair, DRUM_SSL_KEYFILE_PASSWORD=password),
+            env=tls_environment(server_type, pair, **settings),
+            timeout=60,
         )
         assert done.returncode == 2
         assert says in done.stderr
