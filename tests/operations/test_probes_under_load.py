@@ -22,7 +22,7 @@ IN_TIME, COMPUTES, PERIOD = 1.0, 10.0, 0.1
 
 def seconds_of_probes(port: int, computing: Future[httpx.Response]) -> list[float]:
     """How long each probe took until the hook was done, on connections of their own."""
-    taken = []
+    taken: list[float] = []
     while not computing.done():
         path, begun = PROBES[len(taken) % len(PROBES)], time.monotonic()
         reply = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60, trust_env=False)
