@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from datarobot_drum.drum.errors import DrumError, RefusedRequest
+from datarobot_drum.drum.gunicorn.draining import LINGER
 from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, current_deadline
 from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, ReaderClock, too_slow
 from datarobot_drum.drum.root_predictors.framing import Framing
@@ -32,7 +33,7 @@ class GuardedSocket:
     `recv` gives out what the framing has let through, heads whole; it raises RefusedRequest for
     what is malformed or too slow, DeadlineExceeded when the request that is being answered has no
     time left for its body, and says the end of the connection when a client that has been
-    answered sends no further request for `keep_alive` seconds, or when the worker stops.
+    answered sends no further request for `keep_alive` seconds, or soon after the worker stops.
     `request` is the one that is being answered; after an error it closes the connection.
     """
 
@@ -73,12 +74,17 @@ class GuardedSocket:
         if head is not None and head.closes:
             request.force_close()
         own_rule = request.should_close
+        is_last: bool | None = None
 
         def should_close() -> bool:
+            nonlocal is_last
+            if is_last is None:
+                # a worker that ends after this was told must keep the promise
+                is_last = not self._is_alive()
             # asked when the head of the answer is sent: a body that is not there is not waited
             # for. Asked again when the next request has begun, whose body is another matter.
             lacks_body = self._framing.head is head and self._framing.lacks_body
-            return lacks_body or own_rule()
+            return lacks_body or is_last or own_rule()
 
         request.should_close = should_close
 
@@ -166,14 +172,15 @@ class GuardedSocket:
         return data
 
     def _wait_for_next(self, size: int) -> bytes:
-        deadline = time.monotonic() + self._keep_alive
-        while self._is_alive():
-            left = deadline - time.monotonic()
+        deadline, is_ending = time.monotonic() + self._keep_alive, False
+        while (left := deadline - time.monotonic()) > 0:
+            if not is_ending and not self._is_alive():
+                # the answer before may have promised to keep it: the client may be sending already
+                is_ending, deadline = True, min(deadline, time.monotonic() + LINGER)
+                continue
             data = self._read(size, min(left, STOP_INTERVAL))
             if data is not None:
                 return data
-            if left <= STOP_INTERVAL:
-                break
         return b""
 
     def _read(self, size: int, seconds: float | None) -> bytes | None:
