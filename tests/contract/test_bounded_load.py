@@ -120,6 +120,28 @@ def test_client_that_leaves_a_running_hook_keeps_its_slot(own_client: Serve) -> 
     eventually(lambda: client.server.gate.figures()["running"] == 0)
 
 
+def test_client_that_leaves_a_running_chat_keeps_its_slot_until_the_hook_ends(
+    own_client: Serve,
+) -> None:
+    client = own_client(GATED_CHAT)
+    body = b'{"model": "m", "messages": [], "wait": true, "words": []}'
+    records: list[Record] = []
+    client.server.recorder.add(records.append)
+    exchange = client.open(post("/chat/completions", body, "application/json"))
+    assert client.loaded.begun.acquire(timeout=PATIENCE)
+    exchange.close()
+    eventually(lambda: client.server.gate.figures()["abandoned"] == 1)
+    eventually(lambda: len(records) == 1)
+    assert records[0].failed
+    assert figures(client)["running"] == 1
+    client.loaded.go_on.release()
+    eventually(lambda: client.server.gate.figures()["running"] == 0)
+    # the hook ran to its end, and the next one is served
+    assert client.loaded.running == 0
+    client.loaded.go_on.release()
+    assert client.send(post("/chat/completions", body, "application/json")).status == 200
+
+
 def test_hundreds_that_leave_the_line_leave_no_slot_behind(own_client: Serve, front: str) -> None:
     # each is a thread where the front has threads
     count = 1000 if front == "fastapi" else 200

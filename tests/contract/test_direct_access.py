@@ -265,6 +265,8 @@ def test_slow_direct_access_delays_nothing(start, inference_server):
 
 def test_answer_that_is_too_slow_is_504(start, inference_server):
     client = start(NIM_DIRECT_ACCESS_REQUEST_TIMEOUT="0.2")
+    # the same limit holds for connecting, with another text: a connection that is kept does not
+    eventually(lambda: send(client, "GET", "/nim/x").status == 200)
     answer = send(client, "GET", "/nim/hang")
     assert answer.status == 504
     assert "did not answer within 0.2 s" in answer.json()["message"]

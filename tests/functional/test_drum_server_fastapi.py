@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.operations.fronts import every_front
 
 MODELS = Path(__file__).resolve().parents[1] / "fixtures" / "models"
 LINEAR = MODELS / "linear"
@@ -64,9 +65,14 @@ def test_bad_prefix_ends_the_start(run_drum, server_type):
     assert "URL_PREFIX has the bad value '/a b'" in done.stderr
 
 
-def test_probes_of_the_error_server(start_server, server_type):
+@every_front
+def test_probes_of_the_error_server(start_server, front):
     server = start_server(
-        MODELS / "broken_load", *MODEL, "--with-error-server", server_type=server_type, wait=False
+        MODELS / "broken_load",
+        *(*MODEL, "--with-error-server"),
+        server_type=front.server_type,
+        env=front.environment,
+        wait=False,
     )
     server.wait_until_ready("/livez")
     paths = ("/ping/", "/health/", "/readyz", "/startupz", "/livez")
@@ -78,6 +84,8 @@ def test_probes_of_the_error_server(start_server, server_type):
         "/startupz": 503,
         "/livez": 200,
     }
+    assert server.post("/predict/", content=b"a,b\n1,2\n", headers=CSV).status_code == 513
+    assert server.stop() == front.interrupted
 
 
 @pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])

@@ -71,8 +71,10 @@ def status_of(answer: bytes) -> int:
     return int(line[1]) if len(line) > 1 and line[0].startswith(b"HTTP/") else 0
 
 
-def exchange(port: int, request: bytes, timeout: float = PATIENCE) -> bytes:
-    """Send bytes, then read until the server closes the connection."""
+def exchange(port: int, request: bytes, timeout: float = PATIENCE, *, ends: bool = False) -> bytes:
+    """Send bytes, and their end if asked to, then read until the server closes the connection."""
     with RawConnection(port, timeout) as connection:
         connection.send(request)
+        if ends:
+            connection.socket.shutdown(socket.SHUT_WR)
         return connection.read_until_closed()

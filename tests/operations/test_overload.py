@@ -64,6 +64,7 @@ def test_overload_is_refused_fast_and_costs_the_accepted_nothing(
     refused = [took for status, took in answers if status == 503]
     assert len(accepted) + len(refused) == len(answers) == CLIENTS * 12
     assert (queue["accepted"], queue["rejected"]) == (len(accepted) + 10, len(refused))
-    assert statistics.median(refused) < 0.1
+    # three of four: 50 clients and the server share the machine
+    assert statistics.quantiles(refused, n=4)[2] < 0.1
     # each waits for those before it, and for no more
     assert statistics.median(accepted) < alone * (DEPTH + 1) * 2

@@ -300,14 +300,20 @@ def test_optional_client_certificate_is_checked_when_it_is_sent(running_server, 
         assert answer_to_livez(server.port, authority.client(foreign.issue("client"))) == b""
 
 
-@pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
-def test_wrong_password_ends_the_start_before_any_worker(run_drum, authority, server_type):
+# before any worker, whatever the class of the workers would have been
+@pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
+def test_files_that_cannot_be_used_end_the_start(run_drum, authority, server_type):
     pair = authority.issue("locked", PASSWORD)
-    for password, says in (("wrong", "is not the password"), ("", "is encrypted: give its")):
+    for settings, says in (
+        ({"DRUM_SSL_KEYFILE_PASSWORD": "wrong"}, "is not the password"),
+        ({"DRUM_SSL_KEYFILE_PASSWORD": ""}, "is encrypted: give its"),
+        ({"DRUM_SSL_CERTFILE": "/nowhere/at-all.pem"}, "/nowhere/at-all.pem"),
+    ):
         done = run_drum(
             *("server", "--code-dir", str(LINEAR), "--target-type", "regression"),
             *("--server-type", server_type, "--address", "127.0.0.1:1"),
-            env=tls_environment(server_type, pair, DRUM_SSL_KEYFILE_PASSWORD=password),
+            env=tls_environment(server_type, pair, **settings),
+            timeout=60,
         )
         assert done.returncode == 2
         assert says in done.stderr

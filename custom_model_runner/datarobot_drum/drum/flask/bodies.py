@@ -9,6 +9,7 @@ from typing import Any
 from datarobot_drum.drum.errors import DeadlineExceeded, RefusedRequest
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, current_deadline
+from datarobot_drum.drum.root_predictors.edge import too_slow
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 
 logger = logging.getLogger("drum.flask")
@@ -29,20 +30,21 @@ def read_body(environ: dict[str, Any], server: PredictionServer) -> SpooledUploa
     if left is None and not environ.get("wsgi.input_terminated"):
         return body
     try:
-        if not _fill(body, chunks(environ["wsgi.input"], left)):
-            return body
+        is_whole = _fill(body, chunks(environ["wsgi.input"], left))
+        if is_whole and left is not None and body.size < left:
+            body.cut_off()
     except DeadlineExceeded as error:
         server.gate.exceed()
         body.refuse(error)
-        return body
     except RefusedRequest:
         body.close()
         raise
+    except TimeoutError:
+        # of the development server; the others time their clients themselves
+        body.refuse(too_slow("the request body"))
     except Exception:
         # each WSGI server has errors of its own for a broken body
         logger.info("cannot read the request body", exc_info=True)
-        body.cut_off()
-    if left is not None and body.size < left:
         body.cut_off()
     return body
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -120,12 +121,26 @@ class DrainingThreads(Draining):
 class DrainingSync(Draining):
     """For the worker with one connection at a time: answers what waits at the socket."""
 
+    _is_hurried = False
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGQUIT: a hook's request is answered that it is over; any other connection is cut."""
+        ctx = current_ctx()
+        if ctx is None or not ctx.server.threads.is_busy:
+            super().handle_quit(sig, frame)
+            return
+        self.alive, self._is_hurried = False, True
+        ctx.hurry()
+        ctx.kill_at_end()
+        # not here: this thread may hold a lock of the request that it has left for the signal
+        threading.Thread(target=ctx.expire, daemon=True).start()
+
     def run(self) -> None:
-        """Serve; then, if the whole server stops, answer those that have connected."""
+        """Serve; then, if the whole server stops in order, answer those that have connected."""
         super().run()
         waiting = []
         for listener in self.sockets:
-            if noticeboard.own().server_stops:
+            if noticeboard.own().server_stops and not self._is_hurried:
                 waiting += [(listener, *accepted) for accepted in _accept_all(listener)]
         addresses = {listener: listener.getsockname() for listener in self.sockets}
         for listener in self.sockets:

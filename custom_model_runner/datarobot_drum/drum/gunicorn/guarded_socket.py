@@ -35,7 +35,7 @@ class GuardedSocket:
     `recv` gives out what the framing has let through, heads whole; it raises RefusedRequest for
     what is malformed or too slow, DeadlineExceeded when the request that is being answered has no
     time left for its body, and says the end of the connection when a client that has been
-    answered sends no further request for `keep_alive` seconds, or when the worker stops.
+    answered sends no further request for `keep_alive` seconds, or soon after the worker stops.
     `request` is the one that is being answered; after an error it closes the connection.
     """
 
@@ -78,12 +78,17 @@ class GuardedSocket:
         if head is not None and head.closes:
             request.force_close()
         own_rule = request.should_close
+        is_last: bool | None = None
 
         def should_close() -> bool:
+            nonlocal is_last
+            if is_last is None:
+                # a worker that ends after this was told must keep the promise
+                is_last = not self._is_alive()
             # asked when the head of the answer is sent: a body that is not there is not waited
             # for. Asked again when the next request has begun, whose body is another matter.
             lacks_body = self._framing.head is head and self._framing.lacks_body
-            return lacks_body or own_rule()
+            return lacks_body or is_last or own_rule()
 
         request.should_close = should_close
 
@@ -171,15 +176,15 @@ class GuardedSocket:
         return data
 
     def _wait_for_next(self, size: int) -> bytes:
-        deadline = time.monotonic() + self._keep_alive
-        is_stopping = False
+        deadline, is_ending = time.monotonic() + self._keep_alive, False
         while (left := deadline - time.monotonic()) > 0:
+            if not is_ending and not self._is_alive():
+                # the answer before may have promised to keep it: the client may be sending already
+                is_ending, deadline = True, min(deadline, time.monotonic() + KEPT_AFTER_STOP)
+                continue
             data = self._read(size, min(left, STOP_INTERVAL))
             if data is not None:
                 return data
-            if not is_stopping and not self._is_alive():
-                is_stopping = True
-                deadline = min(deadline, time.monotonic() + KEPT_AFTER_STOP)
         self.was_idle = True
         return b""
 
