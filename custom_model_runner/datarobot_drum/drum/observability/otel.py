@@ -30,6 +30,8 @@ logger = logging.getLogger("drum.otel")
 SHUTDOWN_TIMEOUT = 4.5
 #: Bounds of the buckets of durations, in seconds (OpenTelemetry's conventions for HTTP).
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+#: Sets of attributes that are kept; a client that invents methods must not fill the memory.
+MOST_KNOWN = 1000
 DURATION = "http.server.request.duration"
 
 
@@ -45,6 +47,7 @@ class Telemetry:
         self, traces: TracerProvider, logs: LoggerProvider, metrics: MeterProvider, scheme: str
     ) -> None:
         self._providers: dict[str, Any] = {"traces": traces, "logs": logs, "metrics": metrics}
+        self._known: dict[tuple[str, str, str, int], spans.Attributes] = {}
         self._handler = LogHandler(logs)
         logging.getLogger().addHandler(self._handler)
         self._durations = metrics.get_meter(spans.SCOPE).create_histogram(
@@ -57,7 +60,18 @@ class Telemetry:
 
     def count(self, record: Record) -> None:
         """A sink of `Recorder`."""
-        self._durations.record(record.seconds, spans.request_attributes(record))
+        self._durations.record(record.seconds, self._attributes_of(record))
+
+    def _attributes_of(self, record: Record) -> spans.Attributes:
+        """Made once for each series; the meter copies them."""
+        route = record.route if record.operation else ""
+        key = record.method, record.protocol, route, record.status
+        found = self._known.get(key)
+        if found is None:
+            found = spans.request_attributes(record)
+            if len(self._known) < MOST_KNOWN:
+                self._known[key] = found
+        return found
 
     def stop(self) -> None:
         """Send what waits; takes `SHUTDOWN_TIMEOUT` at most, whatever the collector does."""

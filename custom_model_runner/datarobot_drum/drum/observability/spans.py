@@ -49,15 +49,31 @@ class Getter(Protocol):
         """The value of a header."""
 
 
+class _Library:
+    """What operations use of OpenTelemetry; an import statement in each request would cost."""
+
+    def __init__(self) -> None:
+        from opentelemetry import context, trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self.attach, self.detach = context.attach, context.detach
+        self.current_span = trace.get_current_span
+        self.context_of = trace.set_span_in_context
+        self.no_span = trace.INVALID_SPAN
+        self.extract = TraceContextTextMapPropagator().extract
+
+
 class _State:
     """What this process uses to make spans; nothing until tracing is turned on."""
 
     tracer: Tracer | None = None
+    library: _Library
     scheme = "http"
 
 
 def turn_on(tracer: Tracer, scheme: str = "http") -> None:
     """Make spans with `tracer` from now on, of requests that come by `scheme`."""
+    _State.library = _Library()
     _State.tracer, _State.scheme = tracer, scheme
 
 
@@ -95,26 +111,23 @@ class Operation:
         self._kept = False
         if tracer is None:
             return
-        self._span = tracer.start_span(name, context=_parent(headers), attributes=None)
-        if self._span.is_recording() and name != CHAT:
-            self._span.set_attributes(_consumer(headers))
+        self._library = _State.library
+        self._span = tracer.start_span(name, context=_parent(headers))
+        if name != CHAT and self._span.is_recording() and (found := _consumer(headers)):
+            self._span.set_attributes(found)
         _note(self._span)
 
     def __enter__(self) -> Operation:
         if self._span is not None:
-            from opentelemetry import context, trace
-
-            self._token = context.attach(trace.set_span_in_context(self._span))
+            self._token = self._library.attach(self._library.context_of(self._span))
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self._span is None:
             return
-        from opentelemetry import context
-
         if isinstance(error, Exception):
             _fail(self._span, error)
-        context.detach(self._token)
+        self._library.detach(self._token)
         if not self._kept:
             self._span.end()
 
@@ -130,20 +143,18 @@ class Operation:
 
 
 def _parent(headers: Getter) -> Context | None:
-    from opentelemetry import trace
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    if trace.get_current_span().get_span_context().is_valid:
-        return None
     if not headers.get("traceparent"):
         return None
+    library = _State.library
+    running = library.current_span()
+    if running is not library.no_span and running.get_span_context().is_valid:
+        return None
     carrier = {name: headers.get(name) or "" for name in PARENT_HEADERS}
-    return TraceContextTextMapPropagator().extract(carrier)
+    return library.extract(carrier)
 
 
 def _consumer(headers: Getter) -> Attributes:
-    found = {key: headers.get(name) for name, key in CONSUMER_HEADERS.items()}
-    return {key: value for key, value in found.items() if value}
+    return {key: value for name, key in CONSUMER_HEADERS.items() if (value := headers.get(name))}
 
 
 def _note(span: Span) -> None:
@@ -325,12 +336,13 @@ class ServerSpan:
         tracer, record = _State.tracer, self._record
         if tracer is None or record is None:
             return
-        from opentelemetry import context, trace
+        from opentelemetry.trace import SpanKind
 
+        library = _State.library
         self._span = tracer.start_span(
-            record.method, context=_parent(headers), kind=trace.SpanKind.SERVER
+            record.method, context=_parent(headers), kind=SpanKind.SERVER
         )
-        self._token = context.attach(trace.set_span_in_context(self._span))
+        self._token = library.attach(library.context_of(self._span))
         _note(self._span)
 
     def leave(self) -> None:
