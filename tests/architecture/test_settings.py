@@ -32,6 +32,8 @@ PARAMETERS = f"{PROMPTS}test_parameters_of_the_prompts_are_those_of_the_operator
 LIMITS = f"{COMMANDS}::test_vllm_takes_limits_unless_the_arguments_have_them"
 NIM = f"{COMMANDS}::test_nim_gets_everything_in_its_environment"
 
+LEAK = "operations/test_memory_trend.py::test_leak_of_a_model_is_warned_of_and_in_the_metrics"
+
 #: Seen on each of the three server types.
 ON_EVERY_SERVER = {
     "server_type": "functional/test_drum_server_fastapi.py::"
@@ -43,6 +45,9 @@ ON_EVERY_SERVER = {
     "otlp_endpoint": f"{TRACES}::test_spans_are_those_of_the_table",
     "otel_disabled": f"{TRACES}::test_opentelemetry_can_be_turned_off",
     "otel_server_spans": f"{TRACES}::test_server_span_is_the_parent_where_it_is_asked_for",
+    "memory_leak_enabled": LEAK,
+    "memory_leak_threshold_mb": LEAK,
+    "memory_leak_sample_window": LEAK,
     "enable_ui": "operations/test_status_page.py::test_every_worker_tells_the_errors_of_all",
     "enable_docs": "contract/test_docs_pages.py::"
     "test_pages_and_all_they_load_come_from_this_server",
@@ -66,7 +71,7 @@ ON_EVERY_SERVER = {
     "cors_credentials": "contract::CORS with credentials",
     "ssl_certfile": f"{TLS}::test_current_versions_of_tls_are_spoken",
     "ssl_keyfile": f"{TLS}::test_current_versions_of_tls_are_spoken",
-    "ssl_keyfile_password": f"{TLS}::test_wrong_password_ends_the_start_before_any_worker",
+    "ssl_keyfile_password": f"{TLS}::test_files_that_cannot_be_used_end_the_start",
     "ssl_ca_certs": f"{TLS}::test_required_client_certificate_lets_its_owner_in_only",
     "ssl_cert_reqs": f"{TLS}::test_required_client_certificate_lets_its_owner_in_only",
     "ssl_ciphers": f"{TLS}::test_ciphers_are_those_of_the_operator",
@@ -147,12 +152,6 @@ IN_COMMANDS = {
     "test_artifact_alone_is_scored_in_chunks_of_the_setting",
     "fit_check_timeout": f"{UNIT}/training/test_train.py::test_check_that_takes_too_long_is_ended",
 }
-#: Declared, but nothing reads them yet.
-WITHOUT_EFFECT = {
-    "memory_leak_enabled": "",
-    "memory_leak_threshold_mb": "",
-    "memory_leak_sample_window": "",
-}
 GROUPS = (
     *(ON_EVERY_SERVER, ON_PRODUCTION_SERVERS, ON_GUNICORN, ON_FASTAPI),
     *(IN_MODELS, IN_COMMANDS),
@@ -194,7 +193,7 @@ OF_INFERENCE_SERVERS = {
 
 
 def test_every_setting_is_in_one_group():
-    told = [name for group in (*GROUPS, WITHOUT_EFFECT) for name in group]
+    told = [name for group in GROUPS for name in group]
     assert sorted(told) == sorted(Settings.model_fields)
     assert sorted(OF_INFERENCE_SERVERS) == sorted(InferenceSettings.model_fields)
 
@@ -203,12 +202,6 @@ def test_every_setting_is_in_one_group():
 def test_tests_of_a_group_exist(group):
     missing = [place for place in group.values() if not exists(place)]
     assert missing == []
-
-
-def test_settings_without_effect_are_read_nowhere():
-    code = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "settings"]
-    used = {name for path in code for name in WITHOUT_EFFECT if name in path.read_text()}
-    assert used == set(), "name the test of their effect"
 
 
 def exists(place: str) -> bool:
