@@ -172,7 +172,10 @@ def test_durations_keep_their_own_attributes_however_many_sets_are_kept(
     reader = InMemoryMetricReader()
     meters = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
     made = otel.Telemetry(
-        TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False), meters, "http"
+        TracerProvider(shutdown_on_exit=False),
+        LoggerProvider(shutdown_on_exit=False),
+        meters,
+        "http",
     )
     for status in (200, 503, 200):
         record = Record("id", "POST", "/predict/")
