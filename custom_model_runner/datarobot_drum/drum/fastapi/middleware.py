@@ -12,10 +12,11 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.fastapi.cors import CorsMiddleware
 from datarobot_drum.drum.fastapi.otel import traced
 from datarobot_drum.drum.fastapi.routes import header, send_early, send_reply
 from datarobot_drum.drum.observability.record import Record, current_record
-from datarobot_drum.drum.root_predictors import cors, rate_limit
+from datarobot_drum.drum.root_predictors import rate_limit
 from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, Deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
@@ -44,7 +45,7 @@ def setup_middlewares(
     def layered(app: ASGIApp) -> ASGIApp:
         if limit is not None:
             app = RateLimitMiddleware(server, limit, app)
-        app = cors_middleware(settings, app) if settings.cors_enabled else app
+        app = CorsMiddleware(settings, app) if settings.cors_enabled else app
         return StdoutFlusherMiddleware(app, server.flusher)
 
     proxies = TrustedProxies(settings.trusted_proxies)
@@ -58,13 +59,6 @@ def setup_middlewares(
 
 def _limited(server: PredictionServer, app: ASGIApp) -> ASGIApp:
     return RequestTimeoutMiddleware(server, BackPressureMiddleware(server, app))
-
-
-def cors_middleware(settings: Settings, app: ASGIApp) -> ASGIApp:
-    """Starlette's layer, which answers preflight requests itself."""
-    from starlette.middleware.cors import CORSMiddleware
-
-    return CORSMiddleware(app, **cors.options(settings))
 
 
 class RateLimitMiddleware:

@@ -23,31 +23,34 @@ class CorsApp:
     """Answers preflight requests, and marks the answers of the app."""
 
     def __init__(self, settings: Settings, app: Any) -> None:
+        self._settings = settings
         self._app = app
         self._cors = CORSMiddleware(_nothing, **cors.options(settings))
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        sent = _headers(environ)
         if (
             environ["REQUEST_METHOD"] == "OPTIONS"
-            and "origin" in sent
-            and "access-control-request-method" in sent
+            and "HTTP_ORIGIN" in environ
+            and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         ):
-            response = self._cors.preflight_response(sent)
+            response = self._cors.preflight_response(_headers(environ))
             start_response(_line(response.status_code), _decoded(response.raw_headers))
             return [bytes(response.body)]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, self._marked(headers, sent), exc_info)
+            return start_response(status, self._marked(headers, environ), exc_info)
 
         return self._app(environ, start)  # type: ignore[no-any-return]  # any WSGI app
 
-    def _marked(self, headers: list[tuple[str, str]], sent: Headers) -> list[tuple[str, str]]:
+    def _marked(self, headers: cors.Headers, environ: dict[str, Any]) -> cors.Headers:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin != "" and not any(name.lower() in cors.MERGED for name, _ in headers):
+            return [*headers, *cors.marks(self._settings, origin)]
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         message: Message = {"type": "http.response.start", "headers": raw}
-        _run(self._cors.send(message, _swallow, sent))
+        _run(self._cors.send(message, _swallow, _headers(environ)))
         return _decoded(message["headers"])
 
 

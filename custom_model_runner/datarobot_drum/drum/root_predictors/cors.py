@@ -1,6 +1,7 @@
 """What web pages of other origins may do, in the words of Starlette's middleware.
 
-All fronts use that one class, so that the same request gets the same answer.
+All fronts use that one class for preflight requests and for answers that have such headers already.
+Others get theirs from `marks`: the class takes a fiftieth of the time of a small request.
 """
 
 from __future__ import annotations
@@ -11,13 +12,27 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings import Settings
 
 ANY_ORIGIN = "*"
+VARY = ("Vary", "Origin")
 #: Seconds that a browser may remember the answer to a preflight request.
 MAX_AGE = 600
 #: What a page may read of an answer besides what every page may.
 EXPOSED = ("X-Request-ID", "X-Drum-Version", "Retry-After")
-
+#: Where an answer has one of these, ours must be merged with it.
+MERGED = frozenset(
+    {
+        "vary",
+        "access-control-allow-origin",
+        "access-control-allow-credentials",
+        "access-control-expose-headers",
+    }
+)
 
 Headers = list[tuple[str, str]]
+
+
+def marks(settings: Settings, origin: str | None) -> Headers:
+    """What an answer gets that has none of `MERGED`, as Starlette's class does it."""
+    return headers_for(settings, origin) or [VARY]
 
 
 def headers_for(settings: Settings, origin: str | None) -> Headers:
@@ -26,7 +41,7 @@ def headers_for(settings: Settings, origin: str | None) -> Headers:
     """
     if not settings.cors_enabled or not origin:
         return []
-    shown = [("Vary", "Origin"), ("Access-Control-Expose-Headers", ", ".join(EXPOSED))]
+    shown = [VARY, ("Access-Control-Expose-Headers", ", ".join(EXPOSED))]
     if settings.cors_credentials:
         shown.append(("Access-Control-Allow-Credentials", "true"))
     if ANY_ORIGIN in settings.cors_origins:

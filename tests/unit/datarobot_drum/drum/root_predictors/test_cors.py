@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+import asyncio
 
-from datarobot_drum.drum.flask.cors import CorsApp
+import pytest
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+
 from datarobot_drum.drum.root_predictors import cors
 from datarobot_drum.drum.settings import Settings
 
@@ -16,15 +18,16 @@ ORIGINS = (
 )
 
 
-def empty(environ, start_response):
-    start_response("200 OK", [])
-    return [b""]
+async def ignore(*args: object) -> None:
+    """Neither the app nor its client matters here."""
 
 
 def by_starlette(settings: Settings, origin: str) -> dict[str, str]:
-    environ = EnvironBuilder(headers=[("Origin", origin)]).get_environ()
-    _, _, headers = run_wsgi_app(CorsApp(settings, empty), environ)
-    return {name.lower(): value for name, value in headers}
+    layer = CORSMiddleware(ignore, **cors.options(settings))
+    message = {"type": "http.response.start", "status": 200, "headers": []}
+    sent = Headers(raw=[(b"origin", origin.encode())])
+    asyncio.run(layer.send(message, ignore, sent))
+    return {name.decode().lower(): value.decode() for name, value in message["headers"]}
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
