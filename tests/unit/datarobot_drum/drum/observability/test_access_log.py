@@ -13,6 +13,7 @@ import pytest
 
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.access_log import LONGEST_LINE, AccessLog
+from datarobot_drum.drum.observability.masking import mask_output, stop_masking
 from datarobot_drum.drum.observability.record import Record, Recorder
 from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
 from datarobot_drum.drum.settings import Settings
@@ -122,6 +123,17 @@ def test_json_line_has_all_facts(write: Write) -> None:
         "agent": '"\n',
         "failed": False,
     }
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_secrets_that_a_client_sends_are_masked(as_json: bool, write: Write) -> None:
+    mask_output(["open-sesame"])
+    try:
+        line = write(record("/a?key=open-sesame", agent="open-sesame"), as_json=as_json)
+    finally:
+        stop_masking()
+    assert "/a?key=*****" in line
+    assert "sesame" not in line
 
 
 def test_answer_to_head_has_no_bytes() -> None:
