@@ -39,6 +39,9 @@ METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 )
 
+#: The same for versions: a request that is refused may name any.
+VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1"}
+
 Attributes = dict[str, Any]
 
 
@@ -384,9 +387,10 @@ def request_attributes(record: Record) -> Attributes:
     """What OpenTelemetry's conventions for HTTP servers call a request's facts."""
     found: Attributes = {
         "http.request.method": record.method if record.method in METHODS else "_OTHER",
-        "network.protocol.version": record.protocol.removeprefix("HTTP/"),
         "url.scheme": _State.scheme,
     }
+    if record.protocol in VERSIONS:
+        found["network.protocol.version"] = VERSIONS[record.protocol]
     if record.operation:
         found["http.route"] = record.route
     if record.status:

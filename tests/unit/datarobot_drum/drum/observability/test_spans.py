@@ -227,7 +227,8 @@ def test_server_span_shows_no_invented_method_and_no_secret(
 
 
 def test_unknown_methods_and_paths_make_no_series() -> None:
-    told = spans.request_attributes(Record("id", "BREW", "/x"))
+    told = spans.request_attributes(Record("id", "BREW", "/x", protocol="TEA/1.1"))
+    assert "network.protocol.version" not in told
     assert told["http.request.method"] == "_OTHER"
     assert "http.route" not in told
     assert "http.response.status_code" not in told
