@@ -169,6 +169,20 @@ def test_errors_have_a_line_of_log(
     assert line.endswith(" sec, request_id: id-1")
 
 
+@pytest.mark.parametrize("status", [0, 200])
+def test_requests_that_were_cut_off_have_a_line_of_log(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    recorder = Recorder()
+    log_errors(recorder, Settings())
+    made = record()
+    made.status, made.failed = status, True
+    recorder.end(made)
+    (line,) = caplog.messages
+    assert line.endswith("request_id: id-1 (the client left, or the answer was cut off)")
+
+
 def test_errors_cost_nothing_when_nobody_reads_of_them(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     recorder = Recorder()
