@@ -51,7 +51,7 @@ def test_log_line_of_a_refusal_has_the_id_of_its_request(caplog: pytest.LogCaptu
     request_id.set("the request before on this thread")
     edge_with().refuse(RefusedRequest("x"), b"GET / HTTP/1.1\r\nX-Request-ID: mine\r\n", "")
     (line,) = caplog.records
-    assert line.context == {"request_id": "mine"}
+    assert vars(line)["context"] == {"request_id": "mine"}
 
 
 @pytest.mark.parametrize(
