@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,17 @@ import pytest
 from datarobot_drum.drum.errors import DrumError, Overloaded, RefusedRequest
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.logs import ContextFilter
-from datarobot_drum.drum.observability.record import Record, Recorder
+from datarobot_drum.drum.observability.record import Record, Recorder, current_record
 from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, ReaderClock, too_slow
+
+
+@pytest.fixture(autouse=True)
+def no_record_stays() -> Iterator[None]:
+    """A refused request is the one of the running context, which is that of all tests here."""
+    tokens = current_record.set(None), request_id.set("")
+    yield
+    current_record.reset(tokens[0])
+    request_id.reset(tokens[1])
 
 
 def edge_with(records: list[Record] | None = None, **limits: float) -> Edge:
