@@ -26,9 +26,11 @@ from tests.stand_ins.inference_server import InferenceServer
 # the first one's bytecode.
 sys.dont_write_bytecode = True
 
-# A shell that starts the tests in the background lets them ignore SIGINT, and processes that they
-# start would inherit that.
+# A shell that starts the tests in the background lets them ignore SIGINT and SIGQUIT, `nohup` lets
+# them ignore SIGHUP, and processes that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "model_templates"
 NOT_IN_VERSION_CONTROL = shutil.ignore_patterns("*.pkl", "model.*", "__pycache__", "trained")

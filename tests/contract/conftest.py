@@ -11,8 +11,6 @@ from blockbuster import BlockBuster
 from tests.contract.asgi_front import EventLoopThread
 from tests.contract.serving import FRONTS, Client, Served, serving
 
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
-
 # before its first import: failures then show the values that were compared
 pytest.register_assert_rewrite("tests.contract.checks")
 
@@ -48,14 +46,6 @@ def guard(event_loop: EventLoopThread, blockbuster: BlockBuster) -> Iterator[Non
     yield
     blockbuster.deactivate()
     assert event_loop.failures == []
-
-
-@pytest.fixture(autouse=True, scope="session")
-def process_lives_on() -> Iterator[None]:
-    """A server that replaces itself must not end the process of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WorkerLifecycle, "end_process", lambda self: None)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from datarobot_drum.drum.flask.app import create_wsgi_app
 from datarobot_drum.drum.gunicorn import config as gunicorn_config
 from datarobot_drum.drum.gunicorn.app import WorkerApp
 from datarobot_drum.drum.gunicorn.context import WorkerCtx
+from datarobot_drum.drum.lifecycle import get_worker_ctx
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
 
@@ -138,6 +139,8 @@ def serving(
     settings = Settings.load({"DRUM_ACCESS_LOG": "false", **dict(served.environment)})
     start = {"flask": _flask, "gunicorn": _gunicorn, "fastapi": _fastapi}[front]
     with _imports_restored(place), start(spec, settings, thread) as client:
+        # a server that replaces itself must not end the process of the tests
+        get_worker_ctx().end_process = lambda: None  # type: ignore[union-attr,method-assign]
         if wait:
             assert client.server.wait_until_loaded(PATIENCE)
         yield client

@@ -212,7 +212,7 @@ class BackPressureMiddleware:
         route = self._routes.get(scope["path"])
         if route is not None and scope["method"] in route.methods:
             try:
-                self._server.check_line(route)
+                self._server.check_line()
             except DrumError as error:
                 self._server.note(route)
                 await send_early(self._server.error_reply(error), scope, receive, send)

@@ -85,7 +85,7 @@ class BackPressureApp:
         route = self._routes.get(_path(environ))
         if route is not None and environ["REQUEST_METHOD"] in route.methods:
             try:
-                self._server.check_line(route)
+                self._server.check_line()
             except DrumError as error:
                 self._server.note(route)
                 return to_response(self._server.error_reply(error))(environ, start_response)

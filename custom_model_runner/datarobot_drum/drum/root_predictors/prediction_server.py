@@ -323,16 +323,14 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, 
         return job
 
     def _check_model(self) -> None:
-        if self.failure is not None or self.is_stuck:
-            error = self.unavailable()
-            if error is not None:
-                raise error
+        error = self.unavailable() if self.state in (State.FAILED, State.STUCK) else None
+        if error is not None:
+            raise error
 
-    def check_line(self, route: Route) -> None:
+    def check_line(self) -> None:
         """Raise what `submit` would raise now; for requests whose body is still to come."""
-        if route.kind is Kind.MODEL:
-            self._check_model()
-            self.gate.check()
+        self._check_model()
+        self.gate.check()
 
     def new_deadline(self) -> Deadline:
         """The deadline of a request that begins now, for it and all that it calls."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from datarobot_drum.drum import lifecycle
+from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.record import current_record
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 
@@ -28,7 +30,10 @@ def untouched_process() -> Iterator[None]:
     path, interval = list(sys.path), sys.getswitchinterval()
     root, hook, current = logging.getLogger(), threading.excepthook, list(lifecycle._current)
     handlers, level = list(root.handlers), root.level
+    of_request, of_record = request_id.set(""), current_record.set(None)
     yield
+    request_id.reset(of_request)
+    current_record.reset(of_record)
     sys.path[:] = path
     for name in USER_MODULES:
         sys.modules.pop(name, None)

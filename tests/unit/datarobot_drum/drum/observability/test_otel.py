@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
 from datarobot_drum.drum.observability import otel, otel_logs, spans
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.masking import mask_output, stop_masking
+from datarobot_drum.drum.observability.record import Record
 from datarobot_drum.drum.settings import Settings
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
@@ -160,3 +162,27 @@ def test_lines_of_an_export_are_not_exported(sent: Sent, telemetry: otel.Telemet
     assert sent.lines == []
     handler.handle(record(name="urllib3"))
     assert len(sent.lines) == 1
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+def test_durations_keep_their_own_attributes_however_many_sets_are_kept(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otel, "MOST_KNOWN", most)
+    reader = InMemoryMetricReader()
+    meters = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    made = otel.Telemetry(
+        TracerProvider(shutdown_on_exit=False),
+        LoggerProvider(shutdown_on_exit=False),
+        meters,
+        "http",
+    )
+    for status in (200, 503, 200):
+        record = Record("id", "POST", "/predict/")
+        record.status = status
+        made.count(record)
+    data: Any = reader.get_metrics_data()
+    made.stop()
+    points = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    counts = {p.attributes["http.response.status_code"]: p.count for p in points}
+    assert counts == {200: 2, 503: 1}

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.observability.record import Record
+from datarobot_drum.drum.observability.record import CLIENT_LEFT, Record
 from datarobot_drum.drum.root_predictors import worker_figures
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
@@ -76,7 +76,7 @@ def test_refusal_is_told_at_once(status: int, serve: Serve) -> None:
     server.recorder.end(record)
     found = told(figures._metrics.page())
     assert found["drum_requests_accepted_total"] == 1
-    assert found[f"drum_requests_total//predict//POST/{status or 499}"] == 1
+    assert found[f"drum_requests_total//predict//POST/{status or CLIENT_LEFT}"] == 1
 
 
 def test_figures_that_the_gate_does_not_know_are_not_told(serve: Serve) -> None:
