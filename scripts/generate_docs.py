@@ -90,7 +90,9 @@ def spans_page() -> str:
     """Every span that a request can make."""
     intro = (
         "What [tracing](../LOGGING_AND_TRACING.md) sends, the same on every server type.\n"
-        f"All spans are of the kind `INTERNAL` and the scope `{spans.SCOPE}`.\n"
+        f"They are of the kind `INTERNAL` and the scope `{spans.SCOPE}`. With\n"
+        "`DRUM_OTEL_SERVER_SPANS` each request but probes also has a span of the kind `SERVER`,\n"
+        "named by method and route, which is the parent of the others.\n"
         "The parent is the client's span (W3C `traceparent`), or none, unless one is named here.\n"
         "An attribute is absent where the request or the answer has nothing to tell; `<i>` counts\n"
         "messages from 0."

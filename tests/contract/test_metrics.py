@@ -10,6 +10,8 @@ from tests.contract.conftest import Serve
 from tests.contract.exchanges import Request, eventually, plain
 from tests.contract.serving import Client, Served
 
+from datarobot_drum.drum.observability.record import Record
+
 ROW = b"a,b\n1,2\n"
 Counted = dict[tuple[str, str, str], float]
 
@@ -51,6 +53,22 @@ def test_requests_are_counted_by_the_template_of_their_route(own_client: Serve) 
             ("other", "unmatched", "404"): 1,
         },
     )
+
+
+def test_record_of_a_wrong_method_has_the_template_of_its_route(own_client: Serve) -> None:
+    records: list[Record] = []
+    client = own_client(LINEAR)
+    client.server.recorder.add(records.append)
+    for path in ("/predict/", "/predictions", "/nope"):
+        client.get(path)
+    eventually(lambda: len(records) == 3)
+    # each connection has a thread of its own, so that their order is any
+    found = sorted((record.target, record.route) for record in records)
+    assert found == [
+        ("/nope", "unmatched"),
+        ("/predict/", "/predict/"),
+        ("/predictions", "/predict/"),
+    ]
 
 
 @pytest.mark.parametrize("served", [GUARDED, PREFIXED], ids=["no prefix", "prefix"])

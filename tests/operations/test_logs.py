@@ -196,6 +196,7 @@ def test_errors_have_a_line_of_log_with_their_id(server: RunningServer) -> None:
 
 def test_start_is_told(server: RunningServer) -> None:
     assert "INFO drum:  >>> Start drum in the server mode" in server.log
+    assert server.log.count(">>> Start drum") == 1
 
 
 def model_with_extensions(folder: Path) -> Path:

@@ -37,6 +37,10 @@ def register_routes(app: flask.Flask, server: PredictionServer) -> None:
     def unmatched(error: HTTPException) -> Any:
         if flask.request.routing_exception is not error:
             return error
+        route = server.route_at(flask.request.path)
+        if route is not None:
+            # it is not for this method
+            server.note(route)
         allowed = getattr(error, "valid_methods", None) or ()
         return to_response(server.unmatched(error.code or NotFound.code, allowed))
 

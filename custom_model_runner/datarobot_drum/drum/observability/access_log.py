@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from datarobot_drum.drum.observability.json_logs import iso_time, json_line
 from datarobot_drum.drum.observability.line_writer import LineWriter
+from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.record import CLIENT_LEFT, Record
 
 #: Characters of a target that are shown, and where a line grew too long by its escapes.
@@ -42,10 +43,10 @@ class AccessLog:
         path, _, query = record.target.partition("?")
         # a mark with nothing behind it is not told by every server
         target = record.target if query and self._with_query else path
-        line = self._form(record, target, ended, SHOWN).encode()
+        line = self._form(record, target, ended, SHOWN)
         if len(line) > LONGEST_LINE:
-            line = self._form(record, target, ended, SHOWN_AT_LEAST).encode()
-        return line
+            line = self._form(record, target, ended, SHOWN_AT_LEAST)
+        return line.encode()
 
     def stop(self) -> None:
         """Write what waits and end the thread, within a bound."""
@@ -67,7 +68,7 @@ class CombinedForm:
         """The line of a record."""
         agent, referer = _escaped(record.agent, shown // 4), _escaped(record.referer, shown // 4)
         line = f"{record.method[:shown]} {cut(target, shown)} {record.protocol}"
-        return (
+        return masked(
             f"{_escaped(record.client, shown) or '-'} - - {self._time_text(ended)} "
             f'"{_escaped(line, shown * 2)}" {record.status or CLIENT_LEFT} {record.size or "-"} '
             f'"{referer or "-"}" "{agent or "-"}"\n'

@@ -4,7 +4,7 @@ They are those of `prometheus_client`'s multiprocess mode: a file for each proce
 metric, mapped into memory, whose contents outlive the process. What is added here: the folder is
 this server's own and known without `PROMETHEUS_MULTIPROC_DIR`, which child processes of model code
 would inherit; the files of processes that have ended become one; a full disk costs figures, not
-the worker. Nothing heavy may be imported on top: the arbiter imports this module.
+the server. Nothing heavy may be imported on top: the arbiter imports this module.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -33,6 +33,9 @@ PREFIX = "drum-metrics-"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a private folder is made in it
 #: names in the folder: who uses it, who reads or merges files, and the sums of ended processes
 IN_USE, READING, ENDED = "in-use.lock", "reading.lock", "ended"
+#: ending of new sums that hold the figures of the process in their name: they count in place of
+#: that process's file and of the former sums, whoever is killed before those are gone
+HELD = ".held"
 #: kinds of metric whose values are summed over processes; those of gauges end with their process
 SUMMED = ("counter", "histogram", "summary")
 #: Seconds to wait for another process that merges files.
@@ -84,11 +87,37 @@ class MetricFiles:
             return
         with self._locked(fcntl.LOCK_EX, patience=0) as is_held:
             if is_held:
-                for pid in pids:
-                    self._drop_gauges(pid)
-                for kind in SUMMED:
-                    files = [self.folder / f"{kind}_{pid}.db" for pid in pids]
-                    _merge(self.folder / f"{kind}_{ENDED}.db", [f for f in files if f.exists()])
+                try:
+                    self._merge(pids)
+                except OSError as error:
+                    # a full disk: the next one tries again
+                    logger.debug("cannot merge figures in %s: %s", self.folder, error)
+
+    def _merge(self, pids: Iterable[int]) -> None:
+        self._settle()
+        for pid in pids:
+            self._drop_gauges(pid)
+            for kind in SUMMED:
+                own = self.folder / f"{kind}_{pid}.db"
+                if own.exists():
+                    _add(self._sums(own), own)
+                    self._settle()
+
+    def _settle(self) -> None:
+        """Finish what a merge has begun; it may be one whose process was killed."""
+        for held in self.folder.glob(f"*{HELD}"):
+            held.with_suffix(".db").unlink(missing_ok=True)
+            held.replace(self._sums(held))
+
+    def _sums(self, path: Path) -> Path:
+        """The sums of ended processes of the same kind."""
+        return path.with_name(f"{path.name.partition('_')[0]}_{ENDED}.db")
+
+    def _valid(self) -> set[Path]:
+        """The files that count."""
+        held = set(self.folder.glob(f"*{HELD}"))
+        gone = {path.with_suffix(".db") for path in held} | {self._sums(path) for path in held}
+        return held | (set(self.folder.glob("*.db")) - gone)
 
     def families(self) -> Iterable[Metric]:
         """Every metric, with the figures of all processes; TimeoutError when that cannot be."""
@@ -98,7 +127,7 @@ class MetricFiles:
         with self._locked(fcntl.LOCK_SH, PATIENCE) as is_held:
             if not is_held:
                 raise TimeoutError(f"{self.folder} is being changed by another process")
-            files = [str(path) for path in self.folder.glob("*.db")]
+            files = map(str, sorted(self._valid()))
             families: Iterable[Metric] = MultiProcessCollector.merge(files)
             return families
 
@@ -180,22 +209,21 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _merge(sums: Path, files: list[Path]) -> None:
-    """Add the values of `files` to those of `sums`, then delete them."""
+def _add(sums: Path, own: Path) -> None:
+    """Make new sums beside those that are there, with the values of `own`; OSError."""
     from prometheus_client.mmap_dict import MmapedDict
 
-    if not files:
-        return
+    from datarobot_drum.drum.observability.shared_values import ValueFile
+
     totals: dict[str, float] = {}
-    for path in [sums, *files] if sums.exists() else files:
+    for path in filter(Path.exists, (sums, own)):
         for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
             totals[key] = totals.get(key, 0.0) + value
     new = sums.with_suffix(".new")
     new.unlink(missing_ok=True)
-    written = MmapedDict(str(new))
+    # it asks for its room, where the library's own would be a SIGBUS on a full disk
+    written: Any = ValueFile(new)
     for key, value in totals.items():
         written.write_value(key, value, 0.0)
     written.close()
-    new.replace(sums)
-    for path in files:
-        path.unlink()
+    new.replace(own.with_suffix(HELD))

@@ -62,7 +62,7 @@ INCOMPLETE = "drum_responses_incomplete_total"
 METRICS = (
     _counter(
         REQUESTS,
-        "Answered requests. The status is 0 when the client left before an answer.",
+        "Answered requests. The status is 499 when the client left before an answer.",
         *("method", "endpoint", "status"),
     ),
     MetricRow(

@@ -17,22 +17,28 @@ logger = logging.getLogger("drum.server")
 #: From here on a status tells of an error.
 CLIENT_ERROR = 400
 SHOWN_TARGET = 2048
+CUT_OFF = " (the client left, or the answer was cut off)"
 
 
 def log_errors(recorder: Recorder, settings: Settings) -> None:
-    """Log one INFO line for each request that ends with an error, wherever it was answered."""
+    """Log one INFO line for each request that ends with an error, wherever it was answered.
+
+    Those whose client left, and answers that were cut off, are told as well.
+    """
     with_query = settings.access_log_query
 
     def log_error(record: Record) -> None:
-        if record.status < CLIENT_ERROR or not logger.isEnabledFor(logging.INFO):
+        is_well = record.status < CLIENT_ERROR and not record.failed
+        if is_well or not logger.isEnabledFor(logging.INFO):
             return
         target = record.target if with_query else record.target.partition("?")[0]
         logger.info(
-            "API [%s %s] request time: %.3f sec, request_id: %s",
+            "API [%s %s] request time: %.3f sec, request_id: %s%s",
             escaped(cut(record.method, SHOWN_TARGET)),
             escaped(cut(target, SHOWN_TARGET)),
             record.seconds,
             record.request_id,
+            CUT_OFF if record.failed else "",
         )
 
     recorder.add(log_error)

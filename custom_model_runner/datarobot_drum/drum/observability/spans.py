@@ -39,6 +39,9 @@ METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 )
 
+#: The same for versions: a request that is refused may name any.
+VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1"}
+
 Attributes = dict[str, Any]
 
 
@@ -154,7 +157,8 @@ def _parent(headers: Getter) -> Context | None:
 
 
 def _consumer(headers: Getter) -> Attributes:
-    return {key: value for name, key in CONSUMER_HEADERS.items() if (value := headers.get(name))}
+    found = ((key, headers.get(name)) for name, key in CONSUMER_HEADERS.items())
+    return {key: masked(value) for key, value in found if value}
 
 
 def _note(span: Span) -> None:
@@ -340,7 +344,7 @@ class ServerSpan:
 
         library = _State.library
         self._span = tracer.start_span(
-            record.method, context=_parent(headers), kind=SpanKind.SERVER
+            _shown_method(record), context=_parent(headers), kind=SpanKind.SERVER
         )
         self._token = library.attach(library.context_of(self._span))
         _note(self._span)
@@ -360,13 +364,13 @@ class ServerSpan:
         from opentelemetry.trace import Status, StatusCode
 
         if span.is_recording():
-            span.update_name(f"{record.method} {record.route}")
+            span.update_name(f"{_shown_method(record)} {record.route}")
             span.set_attributes(request_attributes(record))
             span.set_attributes(
                 {
-                    "url.path": record.target.partition("?")[0],
+                    "url.path": masked(record.target.partition("?")[0]),
                     "client.address": record.client,
-                    "user_agent.original": record.agent,
+                    "user_agent.original": masked(record.agent),
                 }
             )
             if record.status >= SERVER_ERROR:
@@ -374,13 +378,19 @@ class ServerSpan:
         span.end()
 
 
+def _shown_method(record: Record) -> str:
+    # the conventions' word for a method that a client has invented
+    return record.method if record.method in METHODS else "HTTP"
+
+
 def request_attributes(record: Record) -> Attributes:
     """What OpenTelemetry's conventions for HTTP servers call a request's facts."""
     found: Attributes = {
         "http.request.method": record.method if record.method in METHODS else "_OTHER",
-        "network.protocol.version": record.protocol.removeprefix("HTTP/"),
         "url.scheme": _State.scheme,
     }
+    if record.protocol in VERSIONS:
+        found["network.protocol.version"] = VERSIONS[record.protocol]
     if record.operation:
         found["http.route"] = record.route
     if record.status:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 from datarobot_drum.drum.errors import DrumError, RefusedRequest
 from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.masking import masked
 from datarobot_drum.drum.observability.record import Record, Recorder
 from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.root_predictors.response_headers import (
@@ -61,6 +62,9 @@ class Edge:
     def refuse(self, error: DrumError, start: bytes, client: str) -> bytes:
         """Record a request of which `start` has come; the bytes of its answer."""
         record = _record(start, client)
+        # a thread, or a task, still has that of its former request
+        self.recorder.begin(record)
+        record.error = masked(str(error))
         logger.info("refused a request from %s: %s", client or "?", error)
         body = _body(error)
         record.status = error.status

@@ -13,6 +13,7 @@ import pytest
 
 from datarobot_drum.drum.lifecycle import WorkerLifecycle
 from datarobot_drum.drum.observability.access_log import LONGEST_LINE, AccessLog
+from datarobot_drum.drum.observability.masking import mask_output, stop_masking
 from datarobot_drum.drum.observability.record import Record, Recorder
 from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
 from datarobot_drum.drum.settings import Settings
@@ -124,6 +125,17 @@ def test_json_line_has_all_facts(write: Write) -> None:
     }
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_secrets_that_a_client_sends_are_masked(as_json: bool, write: Write) -> None:
+    mask_output(["open-sesame"])
+    try:
+        line = write(record("/a?key=open-sesame", agent="open-sesame"), as_json=as_json)
+    finally:
+        stop_masking()
+    assert "/a?key=*****" in line
+    assert "sesame" not in line
+
+
 def test_answer_to_head_has_no_bytes() -> None:
     made = record(method="HEAD")
     Recorder().end(made)
@@ -155,6 +167,20 @@ def test_errors_have_a_line_of_log(
     (line,) = caplog.messages
     assert line.startswith(f"API [POST {shown}] request time: ")
     assert line.endswith(" sec, request_id: id-1")
+
+
+@pytest.mark.parametrize("status", [0, 200])
+def test_requests_that_were_cut_off_have_a_line_of_log(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    recorder = Recorder()
+    log_errors(recorder, Settings())
+    made = record()
+    made.status, made.failed = status, True
+    recorder.end(made)
+    (line,) = caplog.messages
+    assert line.endswith("request_id: id-1 (the client left, or the answer was cut off)")
 
 
 def test_errors_cost_nothing_when_nobody_reads_of_them(caplog: pytest.LogCaptureFixture) -> None:

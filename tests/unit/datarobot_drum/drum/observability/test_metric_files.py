@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import Counter, Gauge, Summary, values
@@ -149,21 +150,21 @@ def test_files_do_not_grow_with_recycled_workers(files: MetricFiles, in_fork: Wo
     assert told(files)["drum_requests_total"] == 30
 
 
-def test_thousands_of_recycled_workers_leave_two_files_of_the_same_size(
+def test_hundreds_of_recycled_workers_leave_two_files_of_the_same_size(
     files: MetricFiles, in_fork: Worker
 ) -> None:
     pid = in_fork(lambda: count(files))
     left = {kind: (files.folder / f"{kind}_{pid}.db").read_bytes() for kind in KINDS}
     files.forget(pid)
     size = sum(path.stat().st_size for path in files.folder.glob("*.db"))
-    for number in range(2000):
+    for number in range(500):
         for kind, data in left.items():
             (files.folder / f"{kind}_{NO_PID + number}.db").write_bytes(data)
         if number % 10 == 0:
             files.forget(NO_PID + number)
     # most ended without the arbiter being told, and are merged with the next one
-    assert told(files)["drum_requests_total"] == 2001
-    assert told(files)["drum_request_duration_seconds_count"] == 2001
+    assert told(files)["drum_requests_total"] == 501
+    assert told(files)["drum_request_duration_seconds_count"] == 501
     assert names(files) == {"counter_ended.db", "histogram_ended.db"}
     assert sum(path.stat().st_size for path in files.folder.glob("*.db")) == size
 
@@ -185,6 +186,61 @@ def test_files_are_not_merged_while_somebody_reads(files: MetricFiles, in_fork: 
         assert f"counter_{pid}.db" in names(files)
         assert told(files)["drum_requests_total"] == 1
     files.forget(pid)
+    assert names(files) == {"counter_ended.db", "histogram_ended.db"}
+
+
+def die_at(call: int) -> None:
+    """End this process, as a kill does, at that call which renames or deletes a file."""
+    left = [call]
+
+    def dying(real: Callable[..., None]) -> Callable[..., None]:
+        def at_last(*args: Any, **kwargs: Any) -> None:
+            if not left[0]:
+                os._exit(0)
+            left[0] -= 1
+            real(*args, **kwargs)
+
+        return at_last
+
+    os.unlink, os.replace = dying(os.unlink), dying(os.replace)
+
+
+@pytest.mark.parametrize("call", range(14))
+def test_process_that_is_killed_while_it_merges_changes_no_sums(
+    call: int, files: MetricFiles, in_fork: Worker
+) -> None:
+    files.forget(in_fork(lambda: count(files)))
+    ended = in_fork(lambda: count(files, 2))
+
+    def forget() -> None:
+        die_at(call)
+        files.forget(ended)
+
+    in_fork(forget)
+    with (files.folder / READING).open("w") as reading:
+        # nobody can repair it now
+        fcntl.flock(reading, fcntl.LOCK_SH)
+        assert told(files)["drum_requests_total"] == 3
+    files.forget(in_fork(lambda: count(files)))
+    assert told(files)["drum_requests_total"] == 4
+    assert told(files)["drum_request_duration_seconds_count"] == 4
+    assert names(files) == {"counter_ended.db", "histogram_ended.db"}
+
+
+def test_full_disk_keeps_the_files_of_ended_processes(
+    files: MetricFiles, in_fork: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = in_fork(lambda: count(files))
+
+    def full(descriptor: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        files.forget(ended)
+        assert f"counter_{ended}.db" in names(files)
+        assert told(files)["drum_requests_total"] == 1
+    assert told(files)["drum_requests_total"] == 1
     assert names(files) == {"counter_ended.db", "histogram_ended.db"}
 
 

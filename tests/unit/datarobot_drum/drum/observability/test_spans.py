@@ -207,8 +207,28 @@ def test_server_span_tells_of_the_request(
     }
 
 
+def test_server_span_shows_no_invented_method_and_no_secret(
+    exported: InMemorySpanExporter,
+) -> None:
+    mask_output(["open-sesame"])
+    token = current_record.set(Record("id", "BREW", "/open-sesame", agent="open-sesame"))
+    span = spans.ServerSpan({})
+    span.leave()
+    span.end()
+    current_record.reset(token)
+    stop_masking()
+    made = only(exported)
+    assert made.name == "HTTP unmatched"
+    assert made.attributes is not None
+    assert (made.attributes["url.path"], made.attributes["user_agent.original"]) == (
+        "/*****",
+        "*****",
+    )
+
+
 def test_unknown_methods_and_paths_make_no_series() -> None:
-    told = spans.request_attributes(Record("id", "BREW", "/x"))
+    told = spans.request_attributes(Record("id", "BREW", "/x", protocol="TEA/1.1"))
+    assert "network.protocol.version" not in told
     assert told["http.request.method"] == "_OTHER"
     assert "http.route" not in told
     assert "http.response.status_code" not in told

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from datarobot_drum.drum.errors import DrumError, Overloaded, RefusedRequest
-from datarobot_drum.drum.observability.record import Record, Recorder
+from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.logs import ContextFilter
+from datarobot_drum.drum.observability.record import Record, Recorder, current_record
 from datarobot_drum.drum.root_predictors.edge import BodyClock, Edge, ReaderClock, too_slow
+
+
+@pytest.fixture(autouse=True)
+def no_record_stays() -> Iterator[None]:
+    """A refused request is the one of the running context, which is that of all tests here."""
+    tokens = current_record.set(None), request_id.set("")
+    yield
+    current_record.reset(tokens[0])
+    request_id.reset(tokens[1])
 
 
 def edge_with(records: list[Record] | None = None, **limits: float) -> Edge:
@@ -40,6 +52,16 @@ def test_refused_request_gets_json_and_is_recorded():
     (record,) = records
     assert (record.method, record.target, record.protocol) == ("GET", "/a?b", "HTTP/1.1")
     assert (record.status, record.size, record.client) == (400, len(body), "10.0.0.1")
+    assert record.error == "no Host"
+
+
+def test_log_line_of_a_refusal_has_the_id_of_its_request(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    caplog.handler.addFilter(ContextFilter())
+    request_id.set("the request before on this thread")
+    edge_with().refuse(RefusedRequest("x"), b"GET / HTTP/1.1\r\nX-Request-ID: mine\r\n", "")
+    (line,) = caplog.records
+    assert vars(line)["context"] == {"request_id": "mine"}
 
 
 @pytest.mark.parametrize(
