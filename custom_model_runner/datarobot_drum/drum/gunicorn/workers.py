@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import selectors
 import socket
@@ -20,6 +21,11 @@ from gunicorn.workers.sync import SyncWorker
 from datarobot_drum.drum.gunicorn.guard import Guard
 from datarobot_drum.drum.gunicorn.guarded_socket import READ_BYTES, GuardedSocket
 from datarobot_drum.drum.root_predictors.edge import LINGER, LINGER_BYTES, Edge, too_slow
+
+logger = logging.getLogger("drum.server")
+
+#: Seconds for which no connection is taken after the system had no room for one.
+ACCEPT_PAUSE = 1.0
 
 
 class GuardedSyncWorker(Guard, SyncWorker):  # type: ignore[misc]  # the package has no types
@@ -109,12 +115,24 @@ class GuardedThreadWorker(Guard, ThreadWorker):  # type: ignore[misc]  # the pac
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lingering: deque[Connection] = deque()
+        self._accept_after = 0.0
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As Gunicorn's, but not before a pause is over."""
+        if not enabled or time.monotonic() >= self._accept_after:
+            super().set_accept_enabled(enabled)
 
     def accept(self, listener: Any) -> None:
         """Take a new connection and wait for its first request."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # no descriptor is left, say: those who are connected must not suffer
+            logger.error("no connection can be accepted, trying again in a second: %s", error)
+            self._accept_after = time.monotonic() + ACCEPT_PAUSE
+            self.set_accept_enabled(False)
             return
         self.nr_conns += 1
         self._wait_for_head(Connection(self, client, address, listener.getsockname()))
