@@ -84,15 +84,24 @@ class DrainingServer(Server):
 
     async def _take_waiting(self, listeners: Iterable[socket.socket]) -> None:
         """Serve connections that the kernel has accepted before the last listener is closed."""
-        loop = asyncio.get_running_loop()
+        taken = []
         for listener in listeners:
             listener.setblocking(False)
-            accepted = []
             while (client := _accept(listener)) is not None:
-                accepted.append(client)
+                taken.append(asyncio.create_task(self._take(client)))
             listener.close()
-            for client in accepted:
-                await loop.connect_accepted_socket(self._protocol, client, ssl=self.config.ssl)
+        if taken:
+            # all at once: the handshake of one client may take for ever
+            _, slow = await asyncio.wait(taken, timeout=LINGER)
+            for task in slow:
+                task.cancel()
+
+    async def _take(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(self._protocol, client, ssl=self.config.ssl)
+        except OSError as error:
+            logger.debug("no TLS connection: %s", error)
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
