@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -26,6 +26,8 @@ logger = logging.getLogger("drum.fastapi")
 LINGER = 2.0
 #: Seconds between two looks at what may have changed.
 POLL_PERIOD = 0.05
+#: Seconds between two signs of life.
+NOTIFY_PERIOD = 1.0
 
 
 class DrainingServer(Server):
@@ -137,6 +139,16 @@ class DrainingServer(Server):
                 self._idle_since.pop(connection, None)
             elif now - self._idle_since.setdefault(connection, now) >= linger:
                 connection.shutdown()
+
+
+async def tell_until_started(server: Server, notify: Callable[[], object]) -> None:
+    """Have the arbiter know that this worker lives; Uvicorn does so only once it has started.
+
+    A worker that waits for its turn may load its model for longer than it may be silent.
+    """
+    while not server.started:
+        notify()
+        await asyncio.sleep(NOTIFY_PERIOD)
 
 
 def _accept(listener: socket.socket) -> socket.socket | None:

@@ -52,6 +52,8 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
         """Serve, from the moment on when this worker is needed or ready."""
         board = noticeboard.own()
         while self.alive and board.must_wait and not board.ready:
+            # a model may load for longer than the arbiter lets a worker be silent
+            self.notify()
             time.sleep(POLL_PERIOD)
         super().run()
 
@@ -182,6 +184,7 @@ class DrainingGevent(Draining):
 
         board = noticeboard.own()
         while self.alive and board.must_wait and not board.ready:
+            self.notify()
             gevent.sleep(POLL_PERIOD)
         servers = [self._start_server(listener) for listener in self.sockets]
         while self.alive:

@@ -15,7 +15,7 @@ from tests.operations.certificates import make_certificate, trusting_context
 from tests.operations.http_requests import HOST, get
 
 from datarobot_drum.drum.fastapi import draining
-from datarobot_drum.drum.fastapi.draining import DrainingServer
+from datarobot_drum.drum.fastapi.draining import DrainingServer, tell_until_started
 from datarobot_drum.drum.fastapi.protocol import GuardedProtocol
 from datarobot_drum.drum.observability.record import Recorder
 from datarobot_drum.drum.root_predictors.edge import Edge
@@ -67,3 +67,16 @@ def test_waiting_clients_that_shake_no_hands_stop_neither_others_nor_the_end(tmp
     assert silent.recv(1) == b""
     for client in (silent, hostile):
         client.close()
+
+
+def test_worker_is_seen_alive_until_it_has_started(monkeypatch):
+    monkeypatch.setattr(draining, "NOTIFY_PERIOD", 0.01)
+    server: Any = SimpleNamespace(started=False)
+    signs: list[float] = []
+
+    def notify() -> None:
+        signs.append(time.monotonic())
+        server.started = len(signs) == 3
+
+    asyncio.run(asyncio.wait_for(tell_until_started(server, notify), 20))
+    assert len(signs) == 3
