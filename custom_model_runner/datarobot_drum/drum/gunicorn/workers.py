@@ -7,10 +7,12 @@ import logging
 import math
 import selectors
 import socket
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from gunicorn import http
@@ -191,6 +193,12 @@ class GuardedThreadWorker(Guard, ThreadWorker):  # type: ignore[misc]  # the pac
         """Answer one request, in a thread."""
         conn.sock.answer(req)
         return super().handle_request(req, conn)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """As Gunicorn's, which waits for a lock that the code under the signal may hold."""
+        shutdown = partial(self.tpool.shutdown, wait=False)
+        threading.Thread(target=shutdown, name="pool-end", daemon=True).start()
+        super(ThreadWorker, self).handle_quit(sig, frame)
 
     def _linger(self, conn: Connection) -> None:
         """Close a connection once its client has; a reset could take the answer from it.
