@@ -15,6 +15,7 @@ from uvicorn_worker import UvicornWorker
 from datarobot_drum.drum.fastapi.config import UvicornConfig
 from datarobot_drum.drum.fastapi.draining import DrainingServer, tell_until_started
 from datarobot_drum.drum.fastapi.protocol import GuardedProtocol, sweep
+from datarobot_drum.drum.forks import hear_signals
 
 
 class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has no types
@@ -32,6 +33,11 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
         logging.getLogger("uvicorn.error").propagate = True
         if self.cfg.is_ssl:
             self.config.ssl_context_factory = self.cfg.ssl_context
+
+    def init_signals(self) -> None:
+        """As shipped; signals that came since the fork come now."""
+        super().init_signals()
+        hear_signals()
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

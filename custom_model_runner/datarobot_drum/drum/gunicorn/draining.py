@@ -17,7 +17,7 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
-from datarobot_drum.drum import noticeboard
+from datarobot_drum.drum import forks, noticeboard
 from datarobot_drum.drum.lifecycle import get_worker_ctx
 from datarobot_drum.drum.worker import LAST_WORDS, ServerCtx
 
@@ -41,6 +41,11 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
         super().__init__(*args, **kwargs)
         # Gunicorn ends a worker at this number; ours waits for its successor
         self._due_after, self.max_requests = self.max_requests, sys.maxsize
+
+    def init_signals(self) -> None:
+        """As Gunicorn's; signals that came since the fork come now."""
+        super().init_signals()
+        forks.hear_signals()
 
     def notify(self) -> None:
         """Tell the arbiter that this worker lives, and when it is due to be replaced."""
