@@ -40,7 +40,6 @@ def run_server(spec: ServeSpec, settings: Settings) -> int:
     """Serve until told to stop; the exit code (the production servers replace this process)."""
     _check(settings)
     server_type = _get_server_type(None, settings, extension_names(spec.model.code_dir))
-    logger.info(">>> Start drum in the server mode")
     logger.info("starting server type %s on %s:%d", server_type.value, spec.host, spec.port)
     _find_temporary_folder()
     _compare_timeouts(settings)
