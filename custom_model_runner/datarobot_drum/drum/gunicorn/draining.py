@@ -5,6 +5,7 @@ Each class is a mixin, and beside it the worker that is made of it and Gunicorn'
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import sys
@@ -18,7 +19,10 @@ from typing import Any
 from gunicorn.workers.base import Worker
 
 from datarobot_drum.drum import forks, noticeboard
+from datarobot_drum.drum.errors import NotReady
 from datarobot_drum.drum.lifecycle import get_worker_ctx
+from datarobot_drum.drum.root_predictors.edge import LINGER_BYTES
+from datarobot_drum.drum.root_predictors.prediction_server import EXPIRED
 from datarobot_drum.drum.worker import LAST_WORDS, ServerCtx
 
 #: Seconds between two looks at what may have changed.
@@ -152,10 +156,25 @@ class DrainingSync(Draining):
         addresses = {listener: listener.getsockname() for listener in self.sockets}
         for listener in self.sockets:
             listener.close()
+        ctx = current_ctx()
+        end = time.monotonic() + LAST_WORDS + (0 if ctx is None else ctx.requests_left())
         for listener, client, address in waiting:
             self.notify()
-            client.setblocking(True)
-            self.handle(_Address(addresses[listener]), client, address)
+            if time.monotonic() > end:
+                self._turn_away(client, address)
+            else:
+                client.setblocking(True)
+                self.handle(_Address(addresses[listener]), client, address)
+
+    def _turn_away(self, client: Any, address: Any) -> None:
+        """Answer somebody whose turn comes too late; without waiting, the model must be let go."""
+        with contextlib.suppress(OSError):
+            client.setblocking(False)
+            # what was not read would reset the connection, and the answer be lost
+            start = b"" if self.cfg.is_ssl else client.recv(LINGER_BYTES)
+            if start:
+                client.sendall(self.edge.refuse(NotReady(EXPIRED), start, address[0]))
+        client.close()
 
 
 class _Address:
