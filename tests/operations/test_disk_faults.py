@@ -1,4 +1,4 @@
-"""A disk that is full, or a folder for temporary files that is gone, while a server runs.
+"""A disk that is full, a folder for temporary files that is gone, or no descriptor that is free.
 
 The disk is full for one process: its limit of the size of files is what the kernel checks first.
 """
@@ -9,8 +9,9 @@ import os
 import resource
 import shutil
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,13 @@ FORM = {"files": {"X": ("x.csv", LARGE)}}
 RAW = {"content": LARGE, "headers": CSV}
 #: The first piece of such a body is written, the rest is not.
 ROOM = 6_000_000
+#: Some more than there are descriptors for.
+CONNECTIONS = 40
 UNLIMITED = resource.RLIM_INFINITY
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 @dataclass
@@ -70,6 +77,21 @@ class Server:
         shutil.rmtree(self.temporary)
         yield
         self.temporary.mkdir()
+
+    @contextmanager
+    def no_descriptors(self) -> Iterator[None]:
+        """The process that answers has no descriptor left for one more connection."""
+        pid = answering_worker(self.running)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + CONNECTIONS // 2, before[1]))
+        with ExitStack() as connections:
+            for _ in range(CONNECTIONS):
+                address = ("127.0.0.1", self.running.port)
+                connections.enter_context(socket.create_connection(address))
+            wait_for(lambda: open_files(pid) >= used + CONNECTIONS // 2, "the last descriptor")
+            yield
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
     def predict(self, large: dict[str, object]) -> httpx.Response:
         return self.running.post("/predict/", **large)
@@ -117,3 +139,16 @@ def test_worker_is_replaced_while_the_folder_is_gone(server):
         wait_for(lambda: server.running.is_ready("/readyz"), "the next worker")
         assert answering_worker(server.running) != killed
         assert server.serves_small_ones()
+
+
+def test_worker_outlives_a_lack_of_descriptors(server):
+    worker = answering_worker(server.running)
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.running.port}") as kept:
+        # libraries are imported with the first one
+        kept.post("/predict/", content=DATA, headers=CSV)
+        with server.no_descriptors():
+            if workers_of(server.running):
+                # those who are connected are served; the development server keeps nobody
+                assert kept.post("/predict/", content=DATA, headers=CSV).content == ANSWER
+    assert server.serves_small_ones()
+    assert answering_worker(server.running) == worker

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -172,6 +173,29 @@ def test_sync_worker_answers_those_that_have_connected_before_sigterm(serve, gat
         assert stream.end() == "data: [DONE]"
         assert behind.answer().json() == {"predictions": ["2", "4"]}
         assert server.process.wait(AT_ONCE) == 0
+
+
+PREDICT = (
+    b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n"
+    % len(DATA)
+) + DATA
+
+
+def test_sync_worker_turns_away_those_whose_turn_comes_too_late(serve, gates):
+    environment = {"DRUM_UVICORN_GRACEFUL_TIMEOUT": "1"}
+    with serve(SYNC, environment, args=("--logging-level", "info")) as server, ExitStack() as stack:
+        stream = Streaming(server.url, "stream")
+        gates.wait_until_reached("stream")
+        late = [stack.enter_context(RawConnection(server.port)) for _ in range(4)]
+        # the last one sends nothing, and none of them closes its side after the answer
+        for connection in late[:3]:
+            connection.send(PREDICT)
+        wait_for(lambda: is_connected(server.port, 5), "the connections")
+        server.process.terminate()
+        assert "shutting down" in stream.end()
+        assert [connection.read_answer()[0] for connection in late[:3]] == [503] * 3
+        assert server.process.wait(20) == 0
+        assert LAST_STEPS[-1] in server.log
 
 
 def is_connected(port: int, count: int) -> bool:

@@ -21,6 +21,7 @@ from datarobot_drum.drum.observability import otel
 from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.observability.metric_files import MetricFiles
 from datarobot_drum.drum.observability.sinks import log_errors, start_telemetry
+from datarobot_drum.drum.root_predictors.execution import CANCELLING_SECONDS
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.status_page import StatusPage
@@ -277,7 +278,7 @@ def _end_with(ctx: ServerCtx, server: PredictionServer) -> None:
     ctx.defer_stop(
         lambda: server.threads.stop(LAST_WORDS),
         desc="prediction threads",
-        timeout=LAST_WORDS + 1,
+        timeout=LAST_WORDS + CANCELLING_SECONDS + 1,
     )
     ctx.defer_cleanup(
         server.terminate, order=CleanupOrder.MODEL, desc="model", timeout=MODEL_TIMEOUT

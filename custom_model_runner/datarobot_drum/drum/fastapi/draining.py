@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -26,6 +26,8 @@ logger = logging.getLogger("drum.fastapi")
 LINGER = 2.0
 #: Seconds between two looks at what may have changed.
 POLL_PERIOD = 0.05
+#: Seconds between two signs of life.
+NOTIFY_PERIOD = 1.0
 
 
 class DrainingServer(Server):
@@ -84,15 +86,24 @@ class DrainingServer(Server):
 
     async def _take_waiting(self, listeners: Iterable[socket.socket]) -> None:
         """Serve connections that the kernel has accepted before the last listener is closed."""
-        loop = asyncio.get_running_loop()
+        taken = []
         for listener in listeners:
             listener.setblocking(False)
-            accepted = []
             while (client := _accept(listener)) is not None:
-                accepted.append(client)
+                taken.append(asyncio.create_task(self._take(client)))
             listener.close()
-            for client in accepted:
-                await loop.connect_accepted_socket(self._protocol, client, ssl=self.config.ssl)
+        if taken:
+            # all at once: the handshake of one client may take for ever
+            _, slow = await asyncio.wait(taken, timeout=LINGER)
+            for task in slow:
+                task.cancel()
+
+    async def _take(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(self._protocol, client, ssl=self.config.ssl)
+        except OSError as error:
+            logger.debug("no TLS connection: %s", error)
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -128,6 +139,16 @@ class DrainingServer(Server):
                 self._idle_since.pop(connection, None)
             elif now - self._idle_since.setdefault(connection, now) >= linger:
                 connection.shutdown()
+
+
+async def tell_until_started(server: Server, notify: Callable[[], object]) -> None:
+    """Have the arbiter know that this worker lives; Uvicorn does so only once it has started.
+
+    A worker that waits for its turn may load its model for longer than it may be silent.
+    """
+    while not server.started:
+        notify()
+        await asyncio.sleep(NOTIFY_PERIOD)
 
 
 def _accept(listener: socket.socket) -> socket.socket | None:

@@ -6,6 +6,7 @@ A WSGI server learns that only when it sends. One thread of the worker asks the 
 from __future__ import annotations
 
 import errno
+import logging
 import select
 import socket
 import sys
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.root_predictors.streams import StreamBuffer
+
+logger = logging.getLogger("drum.flask")
 
 #: Seconds between two looks at all connections.
 INTERVAL = 0.2
@@ -58,15 +61,24 @@ class ConnectionWatch:
             tick.wait(INTERVAL)
             with self._changed:
                 for on_left in self._gone(poll_type()):
-                    on_left()
+                    _tell(on_left)
 
     def _gone(self, poll: Any) -> list[Callable[[], None]]:
-        numbers = {number for number, _ in self._watched.values()}
+        # a connection that was closed meanwhile has none; its request ends by itself
+        numbers = {number for number, _ in self._watched.values() if number >= 0}
         for number in numbers:
             poll.register(number, LEFT)
         left = {number for number, _ in poll.poll(0)}
         gone = [key for key, (number, _) in self._watched.items() if number in left]
         return [self._watched.pop(key)[1] for key in gone]
+
+
+def _tell(on_left: Callable[[], None]) -> None:
+    try:
+        on_left()
+    except Exception:
+        # a bug of this program; the thread must live on for the clients of all other requests
+        logger.exception("cannot end the request of a client that has left")
 
 
 def _poll_type() -> Any:

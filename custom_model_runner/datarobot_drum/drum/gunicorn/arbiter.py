@@ -17,6 +17,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from datarobot_drum.drum.forks import SERVER_SIGNALS
 from datarobot_drum.drum.gunicorn import orphans
 from datarobot_drum.drum.gunicorn.restarts import Restarts
 from datarobot_drum.drum.worker import BOOT_FAILURE
@@ -83,6 +84,17 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
     def spawn_workers(self) -> None:
         """Gunicorn's name for it."""
         self.manage_workers()
+
+    def spawn_worker(self) -> Any:
+        """As Gunicorn's; a signal to the new worker waits until it has its own handlers.
+
+        Those of the arbiter, which it has first, would lose it: it would serve to the last limit.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _spawn(self, count: int) -> None:
         for _ in range(count):

@@ -205,10 +205,15 @@ def open_figures(arbiter: Any) -> None:
 
 
 def forget_worker(arbiter: Any, worker: Any) -> None:
-    """Gunicorn's `child_exit`: keep what an ended worker has counted."""
+    """Gunicorn's `child_exit`: keep what an ended worker has counted; an error would end all."""
     files = MetricFiles.from_environment()
-    if files is not None:
+    if files is None:
+        return
+    try:
         files.forget(worker.pid)
+    except Exception as error:
+        # no descriptor or room left, a file that was cut off: figures are not worth a server
+        logger.error("the figures of worker %d cannot be kept: %r", worker.pid, error)
 
 
 def close_figures(arbiter: Any) -> None:

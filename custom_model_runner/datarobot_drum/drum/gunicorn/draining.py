@@ -5,6 +5,7 @@ Each class is a mixin, and beside it the worker that is made of it and Gunicorn'
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import sys
@@ -17,8 +18,11 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
-from datarobot_drum.drum import noticeboard
+from datarobot_drum.drum import forks, noticeboard
+from datarobot_drum.drum.errors import NotReady
 from datarobot_drum.drum.lifecycle import get_worker_ctx
+from datarobot_drum.drum.root_predictors.edge import LINGER_BYTES
+from datarobot_drum.drum.root_predictors.prediction_server import EXPIRED
 from datarobot_drum.drum.worker import LAST_WORDS, ServerCtx
 
 #: Seconds between two looks at what may have changed.
@@ -42,6 +46,11 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
         # Gunicorn ends a worker at this number; ours waits for its successor
         self._due_after, self.max_requests = self.max_requests, sys.maxsize
 
+    def init_signals(self) -> None:
+        """As Gunicorn's; signals that came since the fork come now."""
+        super().init_signals()
+        forks.hear_signals()
+
     def notify(self) -> None:
         """Tell the arbiter that this worker lives, and when it is due to be replaced."""
         super().notify()
@@ -52,6 +61,8 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
         """Serve, from the moment on when this worker is needed or ready."""
         board = noticeboard.own()
         while self.alive and board.must_wait and not board.ready:
+            # a model may load for longer than the arbiter lets a worker be silent
+            self.notify()
             time.sleep(POLL_PERIOD)
         super().run()
 
@@ -145,10 +156,25 @@ class DrainingSync(Draining):
         addresses = {listener: listener.getsockname() for listener in self.sockets}
         for listener in self.sockets:
             listener.close()
+        ctx = current_ctx()
+        end = time.monotonic() + LAST_WORDS + (0 if ctx is None else ctx.requests_left())
         for listener, client, address in waiting:
             self.notify()
-            client.setblocking(True)
-            self.handle(_Address(addresses[listener]), client, address)
+            if time.monotonic() > end:
+                self._turn_away(client, address)
+            else:
+                client.setblocking(True)
+                self.handle(_Address(addresses[listener]), client, address)
+
+    def _turn_away(self, client: Any, address: Any) -> None:
+        """Answer somebody whose turn comes too late; without waiting, the model must be let go."""
+        with contextlib.suppress(OSError):
+            client.setblocking(False)
+            # what was not read would reset the connection, and the answer be lost
+            start = b"" if self.cfg.is_ssl else client.recv(LINGER_BYTES)
+            if start:
+                client.sendall(self.edge.refuse(NotReady(EXPIRED), start, address[0]))
+        client.close()
 
 
 class _Address:
@@ -182,6 +208,7 @@ class DrainingGevent(Draining):
 
         board = noticeboard.own()
         while self.alive and board.must_wait and not board.ready:
+            self.notify()
             gevent.sleep(POLL_PERIOD)
         servers = [self._start_server(listener) for listener in self.sockets]
         while self.alive:

@@ -10,6 +10,8 @@ from typing import Any
 YOUNG = 10.0
 #: Seconds that a pause may grow to.
 LONGEST_PAUSE = 60.0
+#: How often a second is doubled at most to get there.
+MOST_DOUBLINGS = 6
 #: Failures in a row after which the server stops, if no worker is ready.
 MOST_FAILURES = 4
 
@@ -37,7 +39,9 @@ class Restarts:
         if was_ready and now - started > YOUNG:
             return
         self._failures += 1
-        pause = 2.0 ** (self._failures - 2) if self._failures > 1 else 0.0
+        # an exponent without a bound would overflow after a night of failures
+        doublings = min(self._failures - 2, MOST_DOUBLINGS)
+        pause = 2.0**doublings if self._failures > 1 else 0.0
         self._not_before = now + min(pause, LONGEST_PAUSE)
 
     def may_start(self) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import selectors
 import socket
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from gunicorn import http
@@ -20,6 +23,11 @@ from gunicorn.workers.sync import SyncWorker
 from datarobot_drum.drum.gunicorn.guard import Guard
 from datarobot_drum.drum.gunicorn.guarded_socket import READ_BYTES, GuardedSocket
 from datarobot_drum.drum.root_predictors.edge import LINGER, LINGER_BYTES, Edge, too_slow
+
+logger = logging.getLogger("drum.server")
+
+#: Seconds for which no connection is taken after the system had no room for one.
+ACCEPT_PAUSE = 1.0
 
 
 class GuardedSyncWorker(Guard, SyncWorker):  # type: ignore[misc]  # the package has no types
@@ -109,12 +117,24 @@ class GuardedThreadWorker(Guard, ThreadWorker):  # type: ignore[misc]  # the pac
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lingering: deque[Connection] = deque()
+        self._accept_after = 0.0
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As Gunicorn's, but not before a pause is over."""
+        if not enabled or time.monotonic() >= self._accept_after:
+            super().set_accept_enabled(enabled)
 
     def accept(self, listener: Any) -> None:
         """Take a new connection and wait for its first request."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # no descriptor is left, say: those who are connected must not suffer
+            logger.error("no connection can be accepted, trying again in a second: %s", error)
+            self._accept_after = time.monotonic() + ACCEPT_PAUSE
+            self.set_accept_enabled(False)
             return
         self.nr_conns += 1
         self._wait_for_head(Connection(self, client, address, listener.getsockname()))
@@ -173,6 +193,12 @@ class GuardedThreadWorker(Guard, ThreadWorker):  # type: ignore[misc]  # the pac
         """Answer one request, in a thread."""
         conn.sock.answer(req)
         return super().handle_request(req, conn)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """As Gunicorn's, which waits for a lock that the code under the signal may hold."""
+        shutdown = partial(self.tpool.shutdown, wait=False)
+        threading.Thread(target=shutdown, name="pool-end", daemon=True).start()
+        super(ThreadWorker, self).handle_quit(sig, frame)
 
     def _linger(self, conn: Connection) -> None:
         """Close a connection once its client has; a reset could take the answer from it.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.errors import (
     DrumError,
     HookError,
+    NotReady,
     StartupError,
     UpstreamCrashed,
 )
@@ -52,6 +53,9 @@ logger = logging.getLogger("drum.server")
 
 #: answered even when the model could not be loaded
 PROBES = frozenset({"livez", "readyz", "startupz", "metrics"}) | STATUS_PAGE
+
+#: What clients are told whose time is over.
+EXPIRED = "the server is shutting down and the request did not end in time; try another one"
 
 
 class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, ErrorRepliesMixin):
@@ -154,9 +158,7 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, 
             self._loaded.notify_all()
         for notify in waiting:
             notify()
-        self.threads.expire(
-            "the server is shutting down and the request did not end in time; try another one"
-        )
+        self.threads.expire(EXPIRED)
 
     def when_terminated(self, close: Callable[[], None]) -> None:
         """Call `close` when the server lets go of its model."""
@@ -326,6 +328,9 @@ class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, 
         error = self.unavailable() if self.state in (State.FAILED, State.STUCK) else None
         if error is not None:
             raise error
+        if self._expired:
+            # nothing begins that nobody would wait for
+            raise NotReady(EXPIRED)
 
     def check_line(self) -> None:
         """Raise what `submit` would raise now; for requests whose body is still to come."""

@@ -16,6 +16,7 @@ import pytest
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError, UsageError
+from datarobot_drum.drum.root_predictors.execution import CANCELLING_SECONDS
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
@@ -191,3 +192,13 @@ def test_any_failure_to_build_the_app_is_a_boot_failure(error: BaseException) ->
     with pytest.raises(SystemExit) as stop:
         worker.exit_on_failure(build)
     assert stop.value.code == worker.BOOT_FAILURE
+
+
+def test_stop_waits_for_async_hooks_that_are_being_cancelled(
+    spec: Callable[..., ServeSpec],
+) -> None:
+    started = Started(spec())
+    started.server.wait_until_loaded(30)
+    (step,) = [s for s in started.lifecycle._stops if s.description == "prediction threads"]
+    assert worker.LAST_WORDS + CANCELLING_SECONDS < step.timeout < worker.CLEANUP_TIME
+    started.end()

@@ -1,9 +1,11 @@
-"""The arbiter where the system lets it start no worker."""
+"""The arbiter where the system lets it start no worker, and what it tells new ones."""
 
 from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -59,3 +61,46 @@ def test_workers_that_serve_go_on_when_no_other_can_be_started(arbiter, caplog):
     # and the pause has begun
     assert not arbiter.restarts.may_start()
     assert set(arbiter.WORKERS) == {1}
+
+
+#: Ends with 7 when its worker has not heard of the SIGTERM that came right after the fork.
+TERM_AFTER_FORK = """
+import os, signal, sys
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.base import Worker
+
+from datarobot_drum.drum.gunicorn.arbiter import DrumArbiter
+from datarobot_drum.drum.gunicorn.draining import Draining
+
+
+class Served(Worker):
+    def run(self):
+        sys.exit(7 if self.alive else 0)
+
+
+class Waiting(Draining, Served):
+    pass
+
+
+class Application(BaseApplication):
+    def load_config(self):
+        self.cfg.set("worker_class", Waiting)
+        self.cfg.set("post_fork", lambda arbiter, worker: os.kill(os.getpid(), signal.SIGTERM))
+
+    def load(self):
+        return print
+
+
+arbiter = DrumArbiter(Application())
+arbiter.pid, arbiter.WORKERS, arbiter.LISTENERS = os.getpid(), {}, []
+arbiter.init_signals()
+_, status = os.waitpid(arbiter.spawn_worker(), 0)
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+sys.exit(8 if blocked else os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_signal_right_after_the_fork_reaches_the_worker():
+    ended = subprocess.run([sys.executable, "-c", TERM_AFTER_FORK], timeout=60)
+    assert ended.returncode == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -13,8 +16,10 @@ from datarobot_drum.drum.gunicorn.config import (
     UVICORN_WORKER,
     WORKER_CLASSES,
     ArbiterConfig,
+    forget_worker,
     ssl_context,
 )
+from datarobot_drum.drum.observability.metric_files import FOLDER_VARIABLE, READING
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
 from datarobot_drum.drum.settings.ranges import plain_type
 
@@ -73,3 +78,20 @@ def test_every_worker_class_has_its_context_of_tls():
     assert set(CONTEXTS) == {*WORKER_CLASSES.values(), UVICORN_WORKER}
     choices = get_args(plain_type(Settings.model_fields["gunicorn_worker_class"].annotation))
     assert set(WORKER_CLASSES) == set(choices)
+
+
+def lock_that_cannot_be_opened(folder: Path, pid: int) -> None:
+    (folder / READING).mkdir()
+    (folder / f"counter_{pid}.db").touch()
+
+
+def file_that_was_cut_off(folder: Path, pid: int) -> None:
+    (folder / f"counter_{pid}.db").touch()
+
+
+@pytest.mark.parametrize("spoil", [lock_that_cannot_be_opened, file_that_was_cut_off])
+def test_figures_that_cannot_be_kept_do_not_end_the_arbiter(spoil, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    spoil(tmp_path, os.getpid())
+    forget_worker(None, SimpleNamespace(pid=os.getpid()))
+    assert f"the figures of worker {os.getpid()} cannot be kept" in caplog.text

@@ -49,6 +49,12 @@ def test_pauses_grow_from_the_second_death_on():
     assert [round(pause) for pause in pauses] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+def test_pauses_stay_the_longest_after_a_night_of_deaths():
+    restarts = Restarts()
+    fail(restarts, 2000)
+    assert round(restarts._not_before - time.monotonic()) == 60
+
+
 def test_death_after_a_good_life_does_not_count():
     restarts = Restarts()
     fail(restarts, 5, was_ready=True, age=YOUNG + 1)

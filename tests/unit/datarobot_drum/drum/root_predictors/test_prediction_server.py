@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.errors import LoadHookError, Overloaded, StartupError
+from datarobot_drum.drum.errors import LoadHookError, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.exceptions import CustomHTTPError
 from datarobot_drum.drum.observability.context import request_id
 from datarobot_drum.drum.observability.record import Record, current_record
@@ -432,6 +432,18 @@ def test_server_that_expires_lets_nobody_wait_for_the_model(load: Load) -> None:
     assert not server.wait_until_loaded(30)
     server.load(lambda: (load(SCORE), None))
     assert server.state is State.DRAINING
+
+
+def test_call_after_the_end_is_503_and_reaches_no_model(run: Serve) -> None:
+    server = run(HELD)
+    custom = sys.modules["custom"]
+    custom.RELEASE.set()
+    server.expire()
+    reply = server.call(BY_NAME["predict"], predict_request())
+    assert (reply.status, "shutting down" in message(reply)) == (503, True)
+    with pytest.raises(NotReady, match="shutting down"):
+        server.check_line(BY_NAME["predict"])
+    assert not custom.ENTERED.acquire(blocking=False)
 
 
 def test_call_that_expires_is_503(run: Serve) -> None:
