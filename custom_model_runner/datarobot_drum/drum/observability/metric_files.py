@@ -117,7 +117,7 @@ class MetricFiles:
         """The files that count."""
         held = set(self.folder.glob(f"*{HELD}"))
         gone = {path.with_suffix(".db") for path in held} | {self._sums(path) for path in held}
-        return held | (set(self.folder.glob("*.db")) - gone)
+        return set(filter(_has_values, held | (set(self.folder.glob("*.db")) - gone)))
 
     def families(self) -> Iterable[Metric]:
         """Every metric, with the figures of all processes; TimeoutError when that cannot be."""
@@ -199,6 +199,14 @@ def _hold(descriptor: int, how: int, patience: float = 0) -> bool:
             return True
 
 
+def _has_values(path: Path) -> bool:
+    """An empty file is one that its process has only begun, perhaps before it was killed."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -216,7 +224,7 @@ def _add(sums: Path, own: Path) -> None:
     from datarobot_drum.drum.observability.shared_values import ValueFile
 
     totals: dict[str, float] = {}
-    for path in filter(Path.exists, (sums, own)):
+    for path in filter(_has_values, (sums, own)):
         for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
             totals[key] = totals.get(key, 0.0) + value
     new = sums.with_suffix(".new")

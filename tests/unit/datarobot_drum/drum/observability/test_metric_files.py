@@ -178,6 +178,17 @@ def test_process_that_nobody_told_of_is_merged_when_figures_are_read(
     assert names(files) == {"counter_ended.db", "histogram_ended.db"}
 
 
+@pytest.mark.parametrize("pid", [os.getppid(), NO_PID], ids=["running", "killed"])
+def test_file_that_was_only_begun_is_no_hindrance(
+    files: MetricFiles, in_fork: Worker, pid: int
+) -> None:
+    in_fork(lambda: count(files, requests=2))
+    for kind in KINDS:
+        (files.folder / f"{kind}_{pid}.db").touch()
+    for _ in range(2):
+        assert told(files)["drum_requests_total"] == 2
+
+
 def test_files_are_not_merged_while_somebody_reads(files: MetricFiles, in_fork: Worker) -> None:
     pid = in_fork(lambda: count(files))
     with (files.folder / READING).open("w") as reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from starlette.datastructures import Headers
@@ -24,7 +25,7 @@ async def ignore(*args: object) -> None:
 
 def by_starlette(settings: Settings, origin: str) -> dict[str, str]:
     layer = CORSMiddleware(ignore, **cors.options(settings))
-    message = {"type": "http.response.start", "status": 200, "headers": []}
+    message: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
     sent = Headers(raw=[(b"origin", origin.encode())])
     asyncio.run(layer.send(message, ignore, sent))
     return {name.decode().lower(): value.decode() for name, value in message["headers"]}

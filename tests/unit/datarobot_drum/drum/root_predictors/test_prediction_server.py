@@ -442,7 +442,7 @@ def test_call_after_the_end_is_503_and_reaches_no_model(run: Serve) -> None:
     reply = server.call(BY_NAME["predict"], predict_request())
     assert (reply.status, "shutting down" in message(reply)) == (503, True)
     with pytest.raises(NotReady, match="shutting down"):
-        server.check_line(BY_NAME["predict"])
+        server.check_line()
     assert not custom.ENTERED.acquire(blocking=False)
 
 
