@@ -86,7 +86,7 @@ def lock_that_cannot_be_opened(folder: Path, pid: int) -> None:
 
 
 def file_that_was_cut_off(folder: Path, pid: int) -> None:
-    (folder / f"counter_{pid}.db").touch()
+    (folder / f"counter_{pid}.db").write_bytes(b"cut")
 
 
 @pytest.mark.parametrize("spoil", [lock_that_cannot_be_opened, file_that_was_cut_off])

@@ -57,6 +57,8 @@ def run(serve: Callable[..., PredictionServer]) -> Iterator[Callable[..., Predic
     def run(*args: Any, **options: Any) -> PredictionServer:
         servers.append(serve(*args, **options))
         servers[-1].threads.start(lambda: None)
+        # a stop does not wait for a load that goes on
+        assert servers[-1].threads._loaded.wait(10)
         return servers[-1]
 
     yield run
