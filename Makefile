@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks check docs bench install clean
+.PHONY: serve test test-frameworks test-tools check docs bench install clean
 
 serve:
 	@$(INSTALL)
@@ -17,6 +17,9 @@ test: install
 
 test-frameworks: install
 	scripts/test_frameworks
+
+test-tools: install
+	scripts/test_tools
 
 check: install
 	scripts/check

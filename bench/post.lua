@@ -4,6 +4,7 @@ wrk.method = "POST"
 wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "text/csv"
 file:close()
+wrk.headers["Origin"] = os.getenv("ORIGIN")
 
 function done(summary, latency, requests)
   local e = summary.errors

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +79,12 @@ def start_command(name: str, model: str, port: int) -> list[str]:
     return [drum(), "server", "--server-type", name, "--target-type", "regression", *place]
 
 
-def launch(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def launch(
+    command: Sequence[str], log: Path, more: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process with one computing thread and its output in a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **ONE_THREAD}
+    environment = {**os.environ, **ONE_THREAD, **(more or {})}
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
@@ -125,11 +127,13 @@ def _wait_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> 
 
 
 @contextmanager
-def running(name: str, model: str) -> Iterator[Server]:
+def running(
+    name: str, model: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """A server that answers predictions; it is stopped on leaving."""
     port = free_port()
-    log = RESULTS / "logs" / f"{name}-{model}.log"
-    process = launch(start_command(name, model, port), log)
+    log = RESULTS / "logs" / f"{name}-{model}{f'-{port}' if environment else ''}.log"
+    process = launch(start_command(name, model, port), log, environment)
     try:
         server = Server(name, model, port, process.pid)
         _wait_ready(server, process, log)

@@ -1,4 +1,7 @@
-"""Write docs/reference from the tables in the code, or with --check tell which page is stale."""
+"""Write docs/reference from the tables in the code, or with --check tell which page is stale.
+
+The same for tables between two comments in pages that are otherwise written by hand.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,20 @@ from datarobot_drum.drum import errors
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.hooks.spec import ALL_TARGETS, HOOKS, Hook
 from datarobot_drum.drum.model_folder.parameters import ALLOW_EMPTY_VARIABLE
+from datarobot_drum.drum.observability import gen_ai, spans
+from datarobot_drum.drum.observability.metric_table import (
+    DURATION,
+    METRICS,
+    OTHER_BUCKETS,
+    PREDICTION_BUCKETS,
+    SERVER_TYPE,
+)
 from datarobot_drum.drum.predictors.registry import predictor_classes
 from datarobot_drum.drum.root_predictors.routes import ROUTES
 from datarobot_drum.drum.settings import SettingRow, inference_setting_rows, setting_rows
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/docs from the code; changes made here are lost. -->"
 
 
@@ -72,6 +84,38 @@ def routes_page() -> str:
     intro = "The same on every server type; each path is answered with and without its last slash."
     rows = [(code(r.methods), code(r.paths), code([r.operation]), r.doc) for r in ROUTES]
     return page("Routes", intro, ("Methods", "Paths", "Operation", "What it does"), rows)
+
+
+def spans_page() -> str:
+    """Every span that a request can make."""
+    intro = (
+        "What [tracing](../LOGGING_AND_TRACING.md) sends, the same on every server type.\n"
+        f"They are of the kind `INTERNAL` and the scope `{spans.SCOPE}`. With\n"
+        "`DRUM_OTEL_SERVER_SPANS` each request but probes also has a span of the kind `SERVER`,\n"
+        "named by method and route, which is the parent of the others.\n"
+        "The parent is the client's span (W3C `traceparent`), or none, unless one is named here.\n"
+        "An attribute is absent where the request or the answer has nothing to tell; `<i>` counts\n"
+        "messages from 0."
+    )
+    rows = [(code([r.span]), "", code(r.paths), _attributes(r.span)) for r in ROUTES if r.span]
+    stream = (code([spans.CHAT_STREAM]), code([spans.CHAT]), "streamed chats", _chat(ANSWER))
+    header = ("Span", "Parent", "Paths", "Attributes")
+    return page("Spans", intro, header, [*rows, stream])
+
+
+ANSWER = gen_ai.response_attributes({"model": "m", "choices": [{"message": {"content": "c"}}]})
+QUESTION = gen_ai.request_attributes({"model": "m", "messages": [{"content": "c"}]})
+
+
+def _attributes(span: str) -> str:
+    if span == spans.CHAT:
+        return f"{_chat(QUESTION)}; when it is not streamed also {_chat(ANSWER)}"
+    headers = spans.CONSUMER_HEADERS.items()
+    return ", ".join(f"`{name}` (header `{header}`)" for header, name in headers)
+
+
+def _chat(attributes: Iterable[str]) -> str:
+    return code(name.replace(".0.", ".<i>.") for name in attributes)
 
 
 def hooks_page() -> str:
@@ -167,18 +211,80 @@ def artifacts_page() -> str:
     return page("Artifacts", intro, header, rows)
 
 
+def conformance_table() -> list[str]:
+    """Every HTTP/1.1 request of the conformance set, with its rule and its right answer."""
+    # the requests are data of tests, which no package holds
+    sys.path.insert(0, str(ROOT))
+    from tests.operations.http_requests import CASES
+
+    rows = [
+        (case.name, "RFC " + case.section.replace(" ", ", "), f"{case.status}{case.ending}")
+        for case in CASES
+    ]
+    return table(("Request", "Rule", "Answer"), rows)
+
+
+OVER_WORKERS = {"": "summed, ended ones too", "livesum": "summed", "livemax": "greatest"}
+
+
+def metrics_page() -> str:
+    """Every metric of `/metrics`."""
+    intro = (
+        f"Figures that `/metrics` tells Prometheus. Each has the label `{SERVER_TYPE}` besides\n"
+        "those named here. Gauges are at most a second old, memory at most ten.\n\n"
+        f"Buckets of `{DURATION}` in seconds: on routes that run the model\n"
+        f"{_bounds(PREDICTION_BUCKETS)};\n"
+        f"on all others {_bounds(OTHER_BUCKETS)}."
+    )
+    rows = [
+        (code([m.name]), m.kind, code(m.labels), OVER_WORKERS[m.over_workers], m.doc)
+        for m in METRICS
+    ]
+    return page("Metrics", intro, ("Metric", "Kind", "Labels", "Workers", "What it tells"), rows)
+
+
+def _bounds(bounds: Iterable[float]) -> str:
+    return ", ".join(f"{bound:g}" for bound in bounds)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "routes.md": routes_page,
+    "spans.md": spans_page,
     "hooks.md": hooks_page,
     "errors.md": errors_page,
     "artifacts.md": artifacts_page,
+    "metrics.md": metrics_page,
+}
+
+
+#: Tables within pages of docs/, by page and the word in the comments around them.
+TABLES: dict[tuple[str, str], Callable[[], list[str]]] = {
+    ("SECURITY_AUDIT.md", "http-conformance"): conformance_table,
 }
 
 
 def stale_pages(folder: Path) -> list[str]:
     """Names of the pages that differ from what the code says."""
-    return [name for name, make in PAGES.items() if _read(folder / name) != make()]
+    stale = [name for name, make in PAGES.items() if _read(folder / name) != make()]
+    return [*stale, *(f"../{name}" for name, text in _filled() if _read_hand(name) != text)]
+
+
+def _filled() -> list[tuple[str, str]]:
+    """Pages written by hand, with their tables as the code has them."""
+    return [(name, fill(_read_hand(name), word, make())) for (name, word), make in TABLES.items()]
+
+
+def fill(text: str, word: str, lines: Sequence[str]) -> str:
+    """`text` with these lines between its two comments with that word."""
+    begin, end = f"<!-- {word}: written by scripts/docs -->", f"<!-- end of {word} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return "\n".join([before + begin, "", *lines, "", end + after])
+
+
+def _read_hand(name: str) -> str:
+    return (FOLDER.parent / name).read_text(encoding="utf-8")
 
 
 def _read(path: Path) -> str | None:
@@ -190,6 +296,8 @@ def write_pages(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         (folder / name).write_text(make(), encoding="utf-8")
+    for name, text in _filled():
+        (FOLDER.parent / name).write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

@@ -26,9 +26,11 @@ from tests.stand_ins.inference_server import InferenceServer
 # the first one's bytecode.
 sys.dont_write_bytecode = True
 
-# A shell that starts the tests in the background lets them ignore SIGINT, and processes that they
-# start would inherit that.
+# A shell that starts the tests in the background lets them ignore SIGINT and SIGQUIT, `nohup` lets
+# them ignore SIGHUP, and processes that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "model_templates"
 NOT_IN_VERSION_CONTROL = shutil.ignore_patterns("*.pkl", "model.*", "__pycache__", "trained")
@@ -43,6 +45,8 @@ Template = Callable[[str], Path]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what runs in this environment: tests marked for it, in the usual one the unmarked.
 
+    Tests that need programs of the system run only when they are asked for (scripts/test_tools).
+
     A framework's tests are never skipped because it is missing: asked for in the usual
     environment they are an error.
     """
@@ -50,8 +54,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if here is None and config.getoption("markexpr").startswith("framework"):
         raise pytest.UsageError("framework tests have environments: scripts/test_frameworks [NAME]")
     others = [item for item in items if _environment_of(item) != here]
+    if "tools" not in config.getoption("markexpr"):
+        others += [item for item in items if _needs_tools(item) and item not in others]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if _environment_of(item) == here]
+    dropped = set(others)
+    items[:] = [item for item in items if item not in dropped]
+
+
+def _needs_tools(item: pytest.Item) -> bool:
+    return item.get_closest_marker("tools") is not None
 
 
 def _environment_of(item: pytest.Item) -> str | None:

@@ -12,7 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for folder in ("", "docs", "docs/reference", "model_templates/*", "custom_model_runner")
+    for folder in (
+        "",
+        "docs",
+        "docs/reference",
+        "deploy/*",
+        "model_templates/*",
+        "custom_model_runner",
+    )
     for path in ROOT.glob(f"{folder}/*.md" if folder else "*.md")
 )
 
@@ -36,3 +43,8 @@ def test_readme_shows_the_command_by_line_25_in_a_code_block(command):
     top = "\n".join((ROOT / "README.md").read_text().splitlines()[:25])
     blocks = re.findall(r"```sh\n(.*?)```", top, re.DOTALL)
     assert [block for block in blocks if block.strip() == command] != []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
+def test_readme_leads_to_every_page(page):
+    assert f"]({page})" in (ROOT / "README.md").read_text()

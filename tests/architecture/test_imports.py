@@ -16,6 +16,7 @@ HEAVY = {
     "flask",
     "gunicorn",
     "numpy",
+    "opentelemetry",
     "pandas",
     "scipy",
     "sklearn",

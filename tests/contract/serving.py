@@ -23,7 +23,7 @@ from datarobot_drum.drum.flask.app import create_wsgi_app
 from datarobot_drum.drum.gunicorn import config as gunicorn_config
 from datarobot_drum.drum.gunicorn.app import WorkerApp
 from datarobot_drum.drum.gunicorn.context import WorkerCtx
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.lifecycle import get_worker_ctx
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
 
@@ -136,9 +136,11 @@ def serving(
 ) -> Iterator[Client]:
     """A client of `served` on the front of that name; with `wait`, once loading has ended."""
     spec = served.prepare(place)
-    settings = Settings.load(dict(served.environment))
+    settings = Settings.load({"DRUM_ACCESS_LOG": "false", **dict(served.environment)})
     start = {"flask": _flask, "gunicorn": _gunicorn, "fastapi": _fastapi}[front]
-    with _imports_restored(), start(spec, settings, thread) as client:
+    with _imports_restored(place), start(spec, settings, thread) as client:
+        # a server that replaces itself must not end the process of the tests
+        get_worker_ctx().end_process = lambda: None  # type: ignore[union-attr,method-assign]
         if wait:
             assert client.server.wait_until_loaded(PATIENCE)
         yield client
@@ -149,18 +151,18 @@ def _flask(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iter
     server = worker.build_server(spec, settings, ServerType.FLASK)
     app = create_wsgi_app(server, spec, settings)
     client = Client(FlaskFront(app), server, Path(spec.model.code_dir))
-    lifecycle = WorkerLifecycle()
-    worker.start(server, spec, settings, lifecycle, client.exits.append)
+    ctx = worker.ServerCtx(server, spec, settings)
+    worker.start(ctx, client.exits.append)
     yield client
-    server.drain()
-    lifecycle.stop()
-    lifecycle.cleanup()
+    ctx.drain()
+    ctx.stop()
+    ctx.cleanup()
 
 
 @contextmanager
 def _gunicorn(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> Iterator[Client]:
     server = worker.build_server(spec, settings, ServerType.GUNICORN)
-    app = WorkerApp(WorkerCtx(create_wsgi_app(server, spec, settings), server, spec, settings))
+    app = WorkerApp(WorkerCtx(server, spec, settings))
     arbiter_worker = SimpleNamespace(wsgi=app)
     client = Client(GunicornFront(app), server, Path(spec.model.code_dir))
     gunicorn_config.start_worker(arbiter_worker)
@@ -180,11 +182,12 @@ def _fastapi(spec: ServeSpec, settings: Settings, thread: EventLoopThread) -> It
 
 
 @contextmanager
-def _imports_restored() -> Iterator[None]:
-    """Take back what loading a model folder does to the interpreter."""
-    path, interval = list(sys.path), sys.getswitchinterval()
+def _imports_restored(place: Path) -> Iterator[None]:
+    """Take back what loading a model folder in `place` does to the interpreter."""
+    interval = sys.getswitchinterval()
     try:
         yield
     finally:
-        sys.path[:] = path
+        # servers do not end in the order in which they began
+        sys.path[:] = [folder for folder in sys.path if not folder.startswith(str(place))]
         sys.setswitchinterval(interval)

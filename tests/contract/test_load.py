@@ -104,7 +104,8 @@ def test_request_over_its_deadline_keeps_its_slot_until_the_hook_returns(
 
 
 def test_server_serves_on_after_a_deadline(own_client: Serve) -> None:
-    client = own_client(GATED.with_environment(**{DEADLINE: "1"}))
+    # as much time again is left to let the first one go before the worker counts as stuck
+    client = own_client(GATED.with_environment(**{DEADLINE: "2"}))
     assert client.send(_row(1)).status == 504
     for _ in range(2):
         client.loaded.go_on.release()

@@ -79,6 +79,18 @@ def test_stats_are_numbers(own_client: Serve) -> None:
     assert process["pid"] == os.getpid()
     assert stats["mem_info"]["drum_rss"] == process["mem"] > 0
     assert 0 < stats["mem_info"]["free"] <= stats["mem_info"]["total"]
+    server = stats["server"]
+    assert (server["pid"], server["workers"]) == (os.getpid(), 1)
+    assert 0 < server["uptime"] < 600
+    assert 0 < server["memory"]["pss"] <= server["memory"]["vms"]
+
+
+def test_stats_count_the_requests_that_were_answered(own_client: Serve) -> None:
+    client = own_client(LINEAR)
+    before = client.get("/stats/").json()["server"]["requests"]
+    for path in ("/ping/", "/nope"):
+        client.get(path)
+    eventually(lambda: client.get("/stats/").json()["server"]["requests"] >= before + 3)
 
 
 def test_stats_measure_predictions_and_start_anew_when_read(own_client: Serve) -> None:

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,7 +17,12 @@ from gunicorn.config import Config
 from gunicorn.http import wsgi
 from gunicorn.http.parser import RequestParser
 from tests.contract.exchanges import PATIENCE, Answer, Exchange, Headers, Request
+from werkzeug.serving import DechunkedInput
 from werkzeug.test import run_wsgi_app
+
+from datarobot_drum.drum.flask.timed_input import TimedInput
+from datarobot_drum.drum.gunicorn.guarded_socket import GuardedSocket
+from datarobot_drum.drum.root_predictors.edge import Edge
 
 
 class FlaskFront:
@@ -28,19 +33,50 @@ class FlaskFront:
 
     def open(self, request: Request) -> Exchange:
         """Send a request."""
-        exchange = Exchange()
+        exchange = FlaskExchange()
         threading.Thread(target=self._run, args=(request, exchange), daemon=True).start()
         return exchange
 
-    def _run(self, request: Request, exchange: Exchange) -> None:
+    def _run(self, request: Request, exchange: FlaskExchange) -> None:
+        with exchange.server_side:
+            self._answer(request, exchange)
+
+    def _answer(self, request: Request, exchange: FlaskExchange) -> None:
+        environ = {**to_environ(request), "werkzeug.socket": exchange.server_side}
+        if request.stalls:
+            environ["wsgi.input"] = exchange.stalled_input(request)
         try:
-            pieces, status, headers = run_wsgi_app(self._app, to_environ(request))
+            pieces, status, headers = run_wsgi_app(self._app, environ)
             exchange.start(int(status.split()[0]), tuple(headers))
             _pass_on(pieces, exchange)
         except BaseException as error:
             exchange.end(error)
         else:
             exchange.end()
+
+
+class FlaskExchange(Exchange):
+    """An answer whose client has a connection, of which the server sees the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client_side, self.server_side = socket.socketpair()
+
+    def stalled_input(self, request: Request) -> DechunkedInput:
+        """What the development server reads of a body whose rest never comes."""
+        self._client_side.sendall(b"".join(frames(request)))
+        self.server_side.settimeout(PATIENCE)
+        return DechunkedInput(BufferedReader(TimedInput(self.server_side)))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The server closes the connection, and the client does."""
+        super().end(error)
+        self._client_side.close()
+
+    def close(self) -> None:
+        """The client leaves before the end."""
+        super().close()
+        self._client_side.close()
 
 
 def _pass_on(pieces: Iterable[bytes], exchange: Exchange) -> None:
@@ -53,16 +89,6 @@ def _pass_on(pieces: Iterable[bytes], exchange: Exchange) -> None:
         close = getattr(pieces, "close", None)
         if close is not None:
             close()
-
-
-class StalledBody(BytesIO):
-    """A body whose rest never comes."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        """What is there; an app that wants more would wait for ever."""
-        data = super().read(size)
-        assert data, "the app waits for more of the body"
-        return data
 
 
 def to_environ(request: Request) -> dict[str, Any]:
@@ -80,7 +106,7 @@ def to_environ(request: Request) -> dict[str, Any]:
         "REMOTE_ADDR": "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": StalledBody(request.body) if request.stalls else BytesIO(request.body),
+        "wsgi.input": BytesIO(request.body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
@@ -104,6 +130,7 @@ class GunicornFront:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._config = Config()
+        self._edge = Edge(app.ctx.server.recorder, PATIENCE, PATIENCE, PATIENCE)
 
     def open(self, request: Request) -> SocketExchange:
         """Send a request."""
@@ -124,9 +151,11 @@ class GunicornFront:
             # as its workers do: what was not read must not cost the client the answer
             util.close_graceful(connection)
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _answer(self, plain: socket.socket) -> None:
         address = ("127.0.0.1", 1)
+        connection = GuardedSocket(plain, self._edge, PATIENCE, lambda: True)
         parsed = next(RequestParser(self._config, connection, address))
+        connection.answer(parsed)
         response, environ = wsgi.create(
             parsed, connection, address, ("127.0.0.1", 80), self._config
         )
@@ -146,9 +175,14 @@ def to_bytes(request: Request) -> bytes:
     head = "".join(f"{name}: {value}\r\n" for name, value in request.sent_headers)
     body = request.body
     if request.chunked:
-        frames = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in request.pieces]
-        body = b"".join(frames if request.stalls else [*frames, b"0\r\n\r\n"])
+        body = b"".join(frames(request))
     return f"{request.method} {request.path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+
+
+def frames(request: Request) -> list[bytes]:
+    """A chunked body as it goes over the wire."""
+    pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in request.pieces]
+    return pieces if request.stalls else [*pieces, b"0\r\n\r\n"]
 
 
 class SocketExchange:

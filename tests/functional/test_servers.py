@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -155,47 +153,6 @@ def waiting(server) -> int:
     return server.get("/stats/").json()["server"]["queue"]["waiting"]
 
 
-def test_sigterm_ends_the_server_and_its_workers(start_server, server_type, folder_of):
-    server = start_server(
-        folder_of(PLAIN_MODEL), "--target-type", "regression", server_type=server_type
-    )
-    worker = server.get("/stats/").json()["drum_info"][0]["pid"]
-    assert server.stop() == {"flask": 130, "gunicorn": 0, "fastapi": 0}[server_type]
-    wait_for(lambda: not Path(f"/proc/{worker}").exists(), "the end of the worker")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
-def test_interrupt_ends_production_servers_at_once(start_server, folder_of, number):
-    server = start_server(
-        folder_of(PLAIN_MODEL), "--target-type", "regression", server_type="fastapi"
-    )
-    server.process.send_signal(number)
-    assert server.process.wait(15) == 0
-
-
-def test_request_in_flight_is_finished_on_sigterm(gated_server, gates, server_type):
-    if server_type == "flask":
-        pytest.skip("the development server cuts requests, as its contract says")
-    gates.open("load")
-    gated_server.wait_until_ready()
-    with ThreadPoolExecutor() as pool:
-        slow = pool.submit(
-            gated_server.post, "/predict/", content=b"a,gate\n1,1\n2,2\n", headers=CSV
-        )
-        gates.wait_until_reached("score")
-        gated_server.process.terminate()
-        wait_for(lambda: "signal: term" in gated_server.log, "the arbiter's word")
-        gates.open("score")
-        assert slow.result(60).content == ANSWER
-    assert gated_server.process.wait(30) == 0
-
-
-def test_sigterm_during_the_load_ends_the_server(gated_server, gates, server_type):
-    gates.wait_until_reached("load")
-    gated_server.process.terminate()
-    assert gated_server.process.wait(15) == (130 if server_type == "flask" else 0)
-
-
 def test_failed_load_ends_the_server_once_and_says_why(start_server, server_type, folder_of):
     broken = "def load_model(code_dir):\n    raise RuntimeError('no weights here')\n"
     server = start_server(
@@ -219,26 +176,6 @@ def test_failed_load_is_told_by_the_error_server(start_server, server_type, fold
     reply = server.post("/predict/", content=DATA, headers=CSV)
     assert reply.status_code == 513
     assert reply.json()["message"].startswith("ERROR: An error occurred when loading your artifact")
-
-
-def test_taken_port_ends_the_start(run_drum, server_type, folder_of):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = run_drum(
-            "server",
-            "--code-dir",
-            str(folder_of(PLAIN_MODEL)),
-            "--target-type",
-            "regression",
-            "--address",
-            address,
-            "--server-type",
-            server_type,
-        )
-    assert done.returncode == 1
-    assert address.rpartition(":")[2] in done.stderr
 
 
 def test_two_workers_each_have_a_model(start_server, server_type, folder_of):
@@ -350,43 +287,6 @@ def test_client_that_leaves_a_stream_frees_the_slot(start_server, server_type, f
 
 def running(server) -> int:
     return server.get("/stats/").json()["server"]["queue"]["running"]
-
-
-def test_hooks_never_overlap(start_server, server_type, folder_of):
-    server = start_server(
-        folder_of(EXCLUSIVE_MODEL), "--target-type", "regression", server_type=server_type
-    )
-    barrier = threading.Barrier(8)
-
-    def predict() -> bytes:
-        barrier.wait(30)
-        return server.post("/predict/", content=DATA, headers=CSV).content
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = [request.result(60) for request in [pool.submit(predict) for _ in range(8)]]
-    assert answers == [ANSWER] * 8
-
-
-EXCLUSIVE_MODEL = """
-import threading, time
-import pandas as pd
-
-busy = threading.Lock()
-
-
-def load_model(code_dir):
-    return "model"
-
-
-def score(data, model, **kwargs):
-    if not busy.acquire(blocking=False):
-        raise RuntimeError("two hooks at once")
-    try:
-        time.sleep(0.02)
-        return pd.DataFrame({"Predictions": data["a"] * 2.0})
-    finally:
-        busy.release()
-"""
 
 
 def test_body_that_is_cut_off_reaches_no_model(start_server, server_type, folder_of):

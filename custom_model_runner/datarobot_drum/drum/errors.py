@@ -44,6 +44,19 @@ class MalformedRequest(DrumError):
     status = 400
 
 
+class RefusedRequest(DrumError):
+    """The request breaks a rule of HTTP/1.1 or a limit of the server, or came too slowly.
+
+    Other statuses than 400: 408 too slow, 413, 414, 417, 431, 501, 505.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class UnsupportedMediaType(DrumError):
     """The content type or content encoding is not one this route reads."""
 
@@ -72,6 +85,16 @@ class PayloadTooLarge(DrumError):
     """More bytes, parts or fields than the limit, counted while reading."""
 
     status = 413
+
+
+class RateLimited(DrumError):
+    """The client has sent more requests than the rate limit allows."""
+
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class HookError(DrumError):

@@ -42,3 +42,7 @@ class CustomHTTPError(BaseCustomUserError):
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
+
+
+class UnrecoverableError(Exception):
+    """Raised in a thread of model code: the process cannot go on and ends with exit code 1."""

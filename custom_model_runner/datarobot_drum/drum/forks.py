@@ -34,6 +34,11 @@ def free_children() -> None:
         os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_forget)
 
 
+def hear_signals() -> None:
+    """Let signals through that were blocked before the fork that made this process."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SERVER_SIGNALS)
+
+
 def _block() -> None:
     # a signal that reaches the child before its handlers are reset must wait, or it is lost
     _state.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)

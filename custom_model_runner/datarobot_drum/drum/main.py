@@ -47,13 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     No exception leaves it: an error is one line on stderr.
     """
     from datarobot_drum.drum.observability.logs import setup_logging
+    from datarobot_drum.drum.settings import wants_json_logs
 
     _open_missing_streams()
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:
         return _flushed(_exit_code(stop))
-    setup_logging(getattr(args, "logging_level", "warning"))
+    setup_logging(getattr(args, "logging_level", "warning"), as_json=wants_json_logs())
     try:
         code = _run(args)
     except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.cases import (
+    async_hooks,
     chats,
     class_tasks,
     error_server,
@@ -15,6 +16,7 @@ from tests.contract.cases import (
     prefixes,
     routes,
     status,
+    status_page,
     transforms,
     unstructured,
     user_errors,
@@ -29,6 +31,7 @@ ANSWERS = (
     *unstructured.CASES,
     *transforms.CASES,
     *chats.CASES,
+    *async_hooks.CASES,
     *class_tasks.CASES,
     *user_errors.CASES,
     *error_server.CASES,
@@ -36,6 +39,7 @@ ANSWERS = (
 CASES = (
     *routes.CASES,
     *status.CASES,
+    *status_page.CASES,
     *headers.CASES,
     *prefixes.CASES,
     *extensions.CASES,

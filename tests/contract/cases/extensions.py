@@ -105,6 +105,7 @@ def _others() -> Iterator[Case]:
         says="internal error",
     )
     yield get("extension ignored", IGNORED, "/health/", json=OK, absent_headers=("X-Ext",))
+    yield get("extension: ping below the prefix is open", PREFIXED, "/pre/ping/", json=OK)
     yield get("extension: prefix", PREFIXED, "/pre/health/", status=401, json=NO_TOKEN)
     yield get(
         "extension: its route has no prefix", PREFIXED, "/extra/bob", send=KEY, json={"name": "bob"}

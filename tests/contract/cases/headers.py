@@ -56,8 +56,98 @@ def _request_ids() -> Iterator[Case]:
     )
 
 
+CREDENTIALS = OPEN_TO_ONE.with_environment(DRUM_CORS_CREDENTIALS="true")
+SMALL = OPEN_TO_ONE.with_environment(DRUM_FASTAPI_MAX_UPLOAD_SIZE="10")
+ALLOWED = {"Access-Control-Allow-Origin": PAGE, "Vary": "Origin"}
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def _cors_of_errors() -> Iterator[Case]:
+    sent = {"Origin": PAGE}
+    row = b"a,b\n1,2\n"
+    for status, served, path, body in (
+        (422, OPEN_TO_ONE, "/transform/", row),
+        (413, SMALL, "/predict/", row * 10),
+    ):
+        yield post(
+            f"CORS on {status}",
+            served,
+            path,
+            body,
+            status=status,
+            send=sent,
+            reply_headers={**ALLOWED, **SAFE},
+        )
+    failing = replace(models.REGRESSION, environment=OPEN_TO_ONE.environment)
+    yield post(
+        "CORS on 500",
+        failing,
+        "/predict/",
+        b"do,v\nfail,1\n",
+        status=500,
+        send=sent,
+        reply_headers={**ALLOWED, **SAFE},
+    )
+    yield get(
+        "CORS with credentials",
+        CREDENTIALS,
+        "/ping/",
+        send=sent,
+        reply_headers={**ALLOWED, "Access-Control-Allow-Credentials": "true"},
+    )
+    yield get(
+        "preflight with credentials",
+        CREDENTIALS,
+        "/predict/",
+        method="OPTIONS",
+        send=PREFLIGHT,
+        body_is=b"OK",
+        reply_headers={
+            **SAFE,
+            "Access-Control-Allow-Origin": PAGE,
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Max-Age": "600",
+            "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+        },
+    )
+    yield get(
+        "preflight of another origin",
+        OPEN_TO_ONE,
+        "/predict/",
+        method="OPTIONS",
+        send={**PREFLIGHT, "Origin": "https://evil.example"},
+        status=400,
+        absent_headers=("Access-Control-Allow-Origin",),
+    )
+    yield get("Vary without an origin", OPEN_TO_ONE, "/ping/", reply_headers={"Vary": "Origin"})
+
+
+def _security() -> Iterator[Case]:
+    for method, path, status in (
+        ("GET", "/ping/", 200),
+        ("HEAD", "/ping/", 200),
+        ("OPTIONS", "/predict/", 200),
+        ("GET", "/nope", 404),
+        ("DELETE", "/ping/", 405),
+    ):
+        yield get(
+            f"security headers: {method} {path}",
+            LINEAR,
+            path,
+            method=method,
+            status=status,
+            reply_headers=SAFE,
+        )
+
+
 CASES = (
     *_request_ids(),
+    *_cors_of_errors(),
+    *_security(),
     get("no CORS by default", LINEAR, "/ping/", send={"Origin": PAGE}, absent_headers=UNSEEN),
     get(
         "preflight is an ordinary OPTIONS by default",

@@ -49,6 +49,9 @@ BINARY_TASK = Served("class_task", "binary", ("spam", "ham"))
 MULTICLASS_TASK = Served("class_task", "multiclass", ("a", "b", "c"))
 MULTILABEL_TASK = Served("class_task", "multilabel", ("x", "y", "z"))
 TRANSFORM_TASK = Served("class_task", "transform")
+AWAITING = Served("awaiting")
+AWAITING_UNSTRUCTURED = Served("awaiting", "unstructured")
+AWAITING_CHAT = Served("awaiting", "textgeneration", environment=(("TARGET_NAME", "reply"),))
 SLOW_LOAD = Served("slow_load", pipes=("go",))
 
 

@@ -18,6 +18,7 @@ GET_PATHS = (
     *("/", "/ping/", "/ping", "/health/", "/health", "/info/", "/info"),
     *("/capabilities/", "/capabilities", "/stats/", "/stats"),
     *("/livez", "/livez/", "/readyz", "/readyz/", "/startupz", "/startupz/"),
+    *("/metrics", "/metrics/"),
 )
 MODEL_LISTS = ("/models", "/models/", "/v1/models", "/v1/models/")
 PREDICTIONS = (

@@ -113,6 +113,19 @@ CASES = (
             "time_info": {"run_predictor_total": NO_TIMES},
         },
     ),
+    get(
+        "metrics",
+        LINEAR,
+        "/metrics",
+        content_type="text/plain; version=0.0.4; charset=utf-8",
+    ),
+    get(
+        "metrics that are off",
+        LINEAR.with_environment(DRUM_METRICS_ENABLED="false"),
+        "/metrics",
+        status=404,
+        says="metrics are off",
+    ),
     *_direct_access(),
     post(
         "direct access ignores its body",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings import ServeSpec
 
 
+logger = logging.getLogger("drum")
+
+START = ">>> Start drum in the server mode"
+
+
 def run(args: Namespace) -> int:
     """Serve until the process is told to stop; the exit code of the server."""
     if args.verbose:
@@ -19,9 +25,13 @@ def run(args: Namespace) -> int:
         sys.stdout.flush()
     load_parameters(args)
 
+    from datarobot_drum.drum.observability.logs import setup_logging
     from datarobot_drum.drum.server import run_server
-    from datarobot_drum.drum.settings import Settings
+    from datarobot_drum.drum.settings import Settings, wants_json_logs
 
+    # the parameters of a file are known now
+    setup_logging(args.logging_level, as_json=wants_json_logs())
+    logger.info(START)
     settings = Settings.load(server_type=args.server_type, workers=args.max_workers or None)
     return run_server(serve_spec(args), settings)
 

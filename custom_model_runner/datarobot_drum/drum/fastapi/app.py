@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import fastapi
 from starlette.responses import Response
@@ -14,9 +14,11 @@ from starlette.types import ASGIApp
 
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
+from datarobot_drum.drum.errors import RefusedRequest
 from datarobot_drum.drum.fastapi import extensions
 from datarobot_drum.drum.fastapi.context import FastAPIWorkerCtx
-from datarobot_drum.drum.fastapi.middleware import RecordMiddleware
+from datarobot_drum.drum.fastapi.middleware import setup_middlewares
+from datarobot_drum.drum.fastapi.otel import NO_TELEMETRY
 from datarobot_drum.drum.fastapi.routes import Fallback, register_routes
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
@@ -40,14 +42,14 @@ def create_asgi_app(spec: ServeSpec, settings: Settings, give_up: Callable[[int]
     app = _app(ctx, give_up)
     code_dir = spec.model.code_dir
     if settings.ignore_server_extensions or not extensions.exists(code_dir):
-        return RecordMiddleware(server, app, app)
+        return setup_middlewares(server, settings, app, app)
     extended = _app(ctx, give_up)
     worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
-    return RecordMiddleware(server, extended, app)
+    return setup_middlewares(server, settings, extended, app)
 
 
 def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastAPI:
-    app = create_fastapi_app(ctx.settings, _lifespan(ctx, give_up))
+    app = create_fastapi_app(_lifespan(ctx, give_up))
     app.state.worker_ctx = ctx
     router = fastapi.APIRouter()
     register_routes(router, ctx)
@@ -58,22 +60,24 @@ def _app(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> fastapi.FastA
         reply = ctx.server.internal_error()
         return Response(reply.body, reply.status, media_type=reply.content_type)
 
+    async def refused(request: Any, error: Exception) -> Response:
+        reply = ctx.server.error_reply(cast("RefusedRequest", error))
+        return Response(reply.body, reply.status, media_type=reply.content_type)
+
     app.add_exception_handler(Exception, internal_error)
-    if ctx.settings.cors_enabled:
-        _add_cors(app, ctx.settings)
+    app.add_exception_handler(RefusedRequest, refused)
     return app
 
 
-def create_fastapi_app(
-    settings: Settings | None = None, lifespan: Lifespan | None = None
-) -> fastapi.FastAPI:
-    """A bare FastAPI app: no redirects, and no docs pages unless they are turned on."""
-    docs = settings is not None and settings.enable_docs
+def create_fastapi_app(lifespan: Lifespan | None = None) -> fastapi.FastAPI:
+    """A bare FastAPI app: no redirects, and no docs pages of its own."""
+    # the core serves the pages, the same on every server and without assets from elsewhere
     return fastapi.FastAPI(
         title="drum",
         lifespan=lifespan,
         redirect_slashes=False,
-        openapi_url="/openapi.json" if docs else None,
+        openapi_url=None,
+        telemetry=NO_TELEMETRY,
     )
 
 
@@ -90,23 +94,12 @@ def _lifespan(ctx: FastAPIWorkerCtx, give_up: Callable[[int], None]) -> Lifespan
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         ctx.begin(give_up)
+        await ctx.wait_for_turn()
         yield
-        ctx.server.drain()
+        ctx.drain()
         await ctx.forwarder.close()
         # waits for the last hook to return, which must not stop the event loop
         await asyncio.to_thread(ctx.stop)
         await asyncio.to_thread(ctx.cleanup)
 
     return lifespan
-
-
-def _add_cors(app: fastapi.FastAPI, settings: Settings) -> None:
-    from starlette.middleware.cors import CORSMiddleware
-
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(settings.cors_origins),
-        allow_methods=list(settings.cors_methods),
-        allow_headers=list(settings.cors_headers),
-        allow_credentials=False,
-    )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.errors import DrumError
+from datarobot_drum.drum.fastapi.otel import to_headers
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -78,6 +80,10 @@ class Forwarder:
 
         When the client leaves, the connection to the inference server is closed.
         """
+        with spans.Operation(spans.DIRECT_ACCESS, to_headers(scope)):
+            return await self._relay(scope, receive, send)
+
+    async def _relay(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         try:
             plan = self._server.plan_forward(_incoming(scope))
             self._server.begin_forward()
@@ -114,6 +120,7 @@ class Forwarder:
             return self._server.error_reply(error)
         except httpx.TransportError as error:
             found = forward.failure(error, plan.server, plan.timeout)
+            spans.failed(error)
             return self._server.error_reply(found)
         try:
             await _send_back(response, plan.server, send)

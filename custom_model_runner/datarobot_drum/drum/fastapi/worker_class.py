@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import signal
 import sys
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from datarobot_drum.drum.fastapi.config import UvicornConfig
+from datarobot_drum.drum.fastapi.draining import DrainingServer, tell_until_started
+from datarobot_drum.drum.fastapi.protocol import GuardedProtocol, sweep
+from datarobot_drum.drum.forks import hear_signals
 
 
 class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has no types
@@ -22,19 +26,31 @@ class DrumUvicornWorker(UvicornWorker):  # type: ignore[misc]  # the package has
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.CONFIG_KWARGS = UvicornConfig.from_runtime_params().to_uvicorn_kwargs()
+        self._uvicorn = UvicornConfig.from_runtime_params()
+        self.CONFIG_KWARGS = self._uvicorn.to_uvicorn_kwargs()
         super().__init__(*args, **kwargs)
+        # as shipped, its records go to Gunicorn's handlers: ours has none and hands them on
+        logging.getLogger("uvicorn.error").propagate = True
+        if self.cfg.is_ssl:
+            self.config.ssl_context_factory = self.cfg.ssl_context
+
+    def init_signals(self) -> None:
+        """As shipped; signals that came since the fork come now."""
+        super().init_signals()
+        hear_signals()
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = Server(config=self.config)
+        edge = self._uvicorn.edge(self.wsgi.server.recorder)
+        self.config.http = functools.partial(GuardedProtocol, edge=edge)
+        server = DrainingServer(self.config, self)
+        sweeper = asyncio.create_task(sweep(server.server_state.connections, edge))
+        starting = asyncio.create_task(tell_until_started(server, self.notify))
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGQUIT, _quit, server)
-        await server.serve(sockets=self.sockets)
+        loop.add_signal_handler(signal.SIGQUIT, server.end_at_once)
+        # uvloop closes the descriptor of a socket that is wrapped, as Gunicorn's are, twice
+        await server.serve(sockets=[listener.sock for listener in self.sockets])
+        sweeper.cancel()
+        starting.cancel()
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-
-
-def _quit(server: Server) -> None:
-    server.should_exit = True
-    server.force_exit = True

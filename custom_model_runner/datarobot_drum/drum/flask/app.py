@@ -6,7 +6,7 @@ import flask
 
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.flask import extensions
-from datarobot_drum.drum.flask.middleware import RecordApp, WsgiApp
+from datarobot_drum.drum.flask.middleware import WsgiApp, setup_middlewares
 from datarobot_drum.drum.flask.routes import register_routes
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import ServeSpec, Settings
@@ -20,14 +20,10 @@ def create_flask_app() -> flask.Flask:
     return app
 
 
-def get_flask_app(
-    server: PredictionServer, settings: Settings, app: flask.Flask | None = None
-) -> flask.Flask:
-    """`app` with all routes of `server`, and CORS if it is on."""
+def get_flask_app(server: PredictionServer, app: flask.Flask | None = None) -> flask.Flask:
+    """`app` with all routes of `server`."""
     app = app or create_flask_app()
     register_routes(app, server)
-    if settings.cors_enabled:
-        _add_cors(app, settings)
     return app
 
 
@@ -37,26 +33,10 @@ def create_wsgi_app(server: PredictionServer, spec: ServeSpec, settings: Setting
     When the model could not be loaded a second app without the extension answers: clients of the
     reference expect 513 there whatever the extension does.
     """
-    app = get_flask_app(server, settings)
+    app = get_flask_app(server)
     code_dir = spec.model.code_dir
     if settings.ignore_server_extensions or not extensions.exists(code_dir):
-        return RecordApp(server, app, app)
-    extended = get_flask_app(server, settings)
+        return setup_middlewares(server, settings, app, app)
+    extended = get_flask_app(server)
     worker.load_extension(server, spec, lambda: extensions.load(extended, code_dir))
-    return RecordApp(server, extended, app)
-
-
-def _add_cors(app: flask.Flask, settings: Settings) -> None:
-    from flask_cors import CORS
-
-    CORS(
-        app,
-        origins=list(settings.cors_origins),
-        methods=list(settings.cors_methods),
-        allow_headers=list(settings.cors_headers),
-        supports_credentials=False,
-        # as Starlette's middleware does on the other server: only answers to other origins tell,
-        # and `*` stays `*` instead of the caller's own origin
-        always_send=False,
-        send_wildcard=True,
-    )
+    return setup_middlewares(server, settings, extended, app)

@@ -6,16 +6,20 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from datarobot_drum.drum.errors import DeadlineExceeded, RefusedRequest
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
+from datarobot_drum.drum.root_predictors.deadlines import NOT_RECEIVED, current_deadline
+from datarobot_drum.drum.root_predictors.edge import too_slow
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 
 logger = logging.getLogger("drum.flask")
 
 READ_BYTES = 64 * 1024
 
 
-def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
-    """The request's body, read until its end or the limit, whichever comes first."""
-    body = SpooledUploadFile(limit)
+def read_body(environ: dict[str, Any], server: PredictionServer) -> SpooledUploadFile:
+    """The request's body, read until its end, a limit or its deadline, whichever comes first."""
+    body = SpooledUploadFile(server.max_body, gate=server.gate)
     length = environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit()):
         body.cut_off()
@@ -26,18 +30,40 @@ def read_body(environ: dict[str, Any], limit: int) -> SpooledUploadFile:
     if left is None and not environ.get("wsgi.input_terminated"):
         return body
     try:
-        for chunk in chunks(environ["wsgi.input"], left):
-            if not body.feed(chunk):
-                return body
-            if body.wants_spill:
-                body.spill()
+        is_whole = _fill(body, chunks(environ["wsgi.input"], left))
+        if is_whole and left is not None and body.size < left:
+            body.cut_off()
+    except DeadlineExceeded as error:
+        server.gate.exceed()
+        body.refuse(error)
+    except RefusedRequest:
+        body.close()
+        raise
+    except TimeoutError:
+        # of the development server; the others time their clients themselves
+        body.refuse(too_slow("the request body"))
     except Exception:
         # each WSGI server has errors of its own for a broken body
         logger.info("cannot read the request body", exc_info=True)
         body.cut_off()
-    if left is not None and body.size < left:
-        body.cut_off()
     return body
+
+
+def _fill(body: SpooledUploadFile, pieces: Iterator[bytes]) -> bool:
+    """Feed all pieces; False when the body has had enough."""
+    for piece in pieces:
+        if not body.feed(piece):
+            return False
+        if body.wants_spill:
+            body.spill()
+        _check_deadline()
+    return True
+
+
+def _check_deadline() -> None:
+    deadline = current_deadline.get()
+    if deadline is not None:
+        deadline.check(NOT_RECEIVED)
 
 
 def chunks(stream: Any, left: int | None) -> Iterator[bytes]:

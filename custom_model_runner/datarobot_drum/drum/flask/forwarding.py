@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,13 +16,19 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 
 from datarobot_drum.drum.errors import DrumError
 from datarobot_drum.drum.flask.bodies import chunks
+from datarobot_drum.drum.flask.clients import ConnectionWatch, WsgiClient, connection_reset
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
+from datarobot_drum.drum.root_predictors.clients import ClientLeft
+from datarobot_drum.drum.root_predictors.deadlines import current_deadline
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.replies import Reply
 
 if TYPE_CHECKING:
     import httpx
+
+    from datarobot_drum.drum.predictors.inference.connections import Exchange
 
 logger = logging.getLogger("drum.flask")
 
@@ -41,26 +49,21 @@ class RawResponse(flask.Response):
 class Forwarder:
     """The connections of one worker to its inference server; used by many threads at once."""
 
-    def __init__(self, server: PredictionServer) -> None:
+    def __init__(self, server: PredictionServer, watch: ConnectionWatch) -> None:
         self._server = server
+        self._watch = watch
         self._opening = threading.Lock()
         self._opened: httpx.HTTPTransport | None = None
 
     @property
     def _transport(self) -> httpx.HTTPTransport:
         # a transport, not a client: no redirects, cookies, proxies or headers of its own
-        import httpx
+        from datarobot_drum.drum.predictors.inference.connections import InterruptibleTransport
 
         with self._opening:
             if self._opened is None:
                 self._server.when_terminated(self._close)
-                self._opened = httpx.HTTPTransport(
-                    verify=forward.tls_context(),
-                    trust_env=False,
-                    limits=httpx.Limits(
-                        max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS
-                    ),
-                )
+                self._opened = InterruptibleTransport(forward.tls_context(), IDLE_CONNECTIONS)
         return self._opened
 
     def _close(self) -> None:
@@ -83,30 +86,53 @@ class Forwarder:
         return forward.Health.answered(response.status_code, body)
 
     def relay(self, environ: dict[str, Any]) -> RawResponse | Reply:
-        """Send a request on; the answer, which is read while it is sent back, or a reply."""
+        """Send a request on; the answer, which is read while it is sent back, or a reply.
+
+        Raises ClientLeft when the client leaves before the head of the answer.
+        """
+        with spans.Operation(spans.DIRECT_ACCESS, EnvironHeaders(environ)) as span:
+            answer = self._relay(environ)
+            if isinstance(answer, RawResponse):
+                answer.call_on_close(span.keep().end)
+            return answer
+
+    def _relay(self, environ: dict[str, Any]) -> RawResponse | Reply:
         import httpx
 
+        from datarobot_drum.drum.predictors.inference.connections import Exchange
+
+        # it has the limits of its inference server
+        current_deadline.set(None)
         try:
             plan = self._server.plan_forward(_incoming(environ))
             self._server.begin_forward()
         except DrumError as error:
             return self._server.error_reply(error)
         answer: RawResponse | None = None
+        client, exchange = WsgiClient(self._watch, environ), Exchange()
         try:
             body = RequestBody(environ, self._server.max_body)
             body.declare(plan)
-            answer = self._answer(self._send(plan, body), plan)
+            with client.watch(exchange.interrupt):
+                response = self._send(plan, body, exchange)
+            answer = self._answer(response, plan, Reading(exchange, client))
         except DrumError as error:
             return self._server.error_reply(error)
         except httpx.TransportError as error:
+            if exchange.is_interrupted:
+                raise ClientLeft from error
             found = forward.failure(error, plan.server, plan.timeout)
+            spans.failed(error)
             return self._server.error_reply(found)
         finally:
             if answer is None:
+                exchange.end()
                 self._server.forwards.finish()
         return answer
 
-    def _answer(self, response: httpx.Response, plan: forward.Plan) -> RawResponse:
+    def _answer(
+        self, response: httpx.Response, plan: forward.Plan, reading: Reading
+    ) -> RawResponse:
         status = response.status_code
         try:
             kept = forward.reply_headers(plan.server, status, response.headers.raw)
@@ -114,12 +140,17 @@ class Forwarder:
             response.close()
             raise
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in kept]
-        pieces = AnswerBody(response, plan.server, self._server)
+        pieces = AnswerBody(response, plan.server, self._server, reading)
         return RawResponse(pieces, status, headers)
 
-    def _send(self, plan: forward.Plan, body: RequestBody | None) -> httpx.Response:
+    def _send(
+        self, plan: forward.Plan, body: RequestBody | None, exchange: Exchange | None = None
+    ) -> httpx.Response:
         import httpx
 
+        from datarobot_drum.drum.predictors.inference.connections import current_exchange
+
+        current_exchange.set(exchange)
         content = body.pieces() if body is not None and plan.has_body else None
         request = httpx.Request(
             plan.method,
@@ -166,10 +197,26 @@ class RequestBody:
         self._counter.check()
 
 
-class AnswerBody:
-    """The body of an answer; closing it closes the connection if there is more to come."""
+@dataclass(frozen=True)
+class Reading:
+    """An answer that is read, and the client that it is for."""
 
-    def __init__(self, response: httpx.Response, name: str, server: PredictionServer) -> None:
+    exchange: Exchange
+    client: WsgiClient
+
+
+class AnswerBody:
+    """The body of an answer; closing it closes the connection if there is more to come.
+
+    It ends with an error when the client leaves.
+    """
+
+    def __init__(
+        self, response: httpx.Response, name: str, server: PredictionServer, reading: Reading
+    ) -> None:
+        self._exchange = reading.exchange
+        self._watching = ExitStack()
+        self._watching.enter_context(reading.client.watch(reading.exchange.interrupt))
         self._response = response
         self._pieces = response.iter_raw()
         self._name = name
@@ -185,6 +232,8 @@ class AnswerBody:
         try:
             return next(self._pieces)
         except httpx.TransportError as error:
+            if self._exchange.is_interrupted:
+                raise connection_reset() from error
             # the server cuts the connection of an answer that fails: the client notices
             logger.warning("the answer of the %s server broke off: %r", self._name, error)
             raise
@@ -192,6 +241,8 @@ class AnswerBody:
     def close(self) -> None:
         """Called by the WSGI server at the end of the answer, and when the client has left."""
         if self._closed.acquire(blocking=False):
+            self._watching.close()
+            self._exchange.end()
             self._server.forwards.finish()
             self._response.close()
 

@@ -9,7 +9,9 @@ import flask
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
+from datarobot_drum.drum.errors import DeadlineExceeded, RefusedRequest
 from datarobot_drum.drum.flask.bodies import read_body
+from datarobot_drum.drum.flask.clients import ConnectionWatch, WatchedStream, WsgiClient
 from datarobot_drum.drum.flask.forwarding import Forwarder
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
@@ -27,27 +29,41 @@ def register_routes(app: flask.Flask, server: PredictionServer) -> None:
     The error handlers are registered before the extension is loaded, so that it may replace them.
     """
     blueprint = flask.Blueprint(BLUEPRINT, __name__)
-    forwarder = Forwarder(server)
-    server._materialize_flask(blueprint, lambda route: _view(server, forwarder, route))
+    watch = ConnectionWatch()
+    forwarder = Forwarder(server, watch)
+    server._materialize_flask(blueprint, lambda route: _view(server, forwarder, watch, route))
     app.register_blueprint(blueprint)
 
     def unmatched(error: HTTPException) -> Any:
         if flask.request.routing_exception is not error:
             return error
+        route = server.route_at(flask.request.path)
+        if route is not None:
+            # it is not for this method
+            server.note(route)
         allowed = getattr(error, "valid_methods", None) or ()
         return to_response(server.unmatched(error.code or NotFound.code, allowed))
 
     app.register_error_handler(NotFound, unmatched)
     app.register_error_handler(MethodNotAllowed, unmatched)
+
+    def too_late(error: DeadlineExceeded) -> Any:
+        # an extension was reading the body
+        server.gate.exceed()
+        return to_response(server.error_reply(error))
+
+    app.register_error_handler(DeadlineExceeded, too_late)
+    app.register_error_handler(RefusedRequest, lambda error: to_response(server.error_reply(error)))
     app.register_error_handler(
         InternalServerError, lambda error: to_response(server.internal_error())
     )
 
 
 def _view(
-    server: PredictionServer, forwarder: Forwarder, route: Route
+    server: PredictionServer, forwarder: Forwarder, watch: ConnectionWatch, route: Route
 ) -> Callable[..., flask.Response]:
     def view(subpath: str = "") -> flask.Response:
+        server.note(route)
         method = flask.request.method
         if method == "OPTIONS":
             return to_response(server.options(route))
@@ -62,10 +78,20 @@ def _view(
         check = server.health_check(route)
         if check is not None:
             return to_response(server.mirror(route, forwarder.health(check)))
-        body = read_body(environ, server.max_body) if route.kind is Kind.MODEL else None
-        return to_response(server.call(route, to_request(flask.request, body)))
+        if route.kind is not Kind.MODEL:
+            return to_response(server.call(route, to_request(flask.request, None)))
+        return _model_response(server, route, WsgiClient(watch, environ))
 
     return view
+
+
+def _model_response(server: PredictionServer, route: Route, client: WsgiClient) -> flask.Response:
+    body = read_body(flask.request.environ, server)
+    reply = server.call(route, to_request(flask.request, body), client)
+    response = to_response(reply)
+    if reply.buffer is not None:
+        response.response = WatchedStream(reply.buffer, client)
+    return response
 
 
 def to_request(request: flask.Request, body: SpooledUploadFile | None) -> RequestAdapter:

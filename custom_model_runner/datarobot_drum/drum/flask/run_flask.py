@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import signal
 import ssl
 import sys
@@ -12,17 +14,19 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from datarobot_drum.drum import worker
+from datarobot_drum.drum import tls, worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.flask.app import create_wsgi_app
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.flask.timed_input import TimedInput
 from datarobot_drum.drum.settings import ServeSpec, Settings
 
 logger = logging.getLogger("drum.flask")
 
 #: what a shell reports for a process that was interrupted
 INTERRUPTED = 130
+#: tells a supervisor that the server wants to be started again
+REPLACED = 1
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -34,21 +38,73 @@ class QuietHandler(WSGIRequestHandler):
         """The `Server` header."""
         return "drum"
 
+    def setup(self) -> None:
+        """Read with the deadline of the request."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(TimedInput(self.connection))
+
+    def handle(self) -> None:
+        """Shake hands in the thread of the connection, then answer."""
+        connection = self.connection
+        try:
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
+        except (ConnectionError, ssl.SSLError) as error:
+            logger.debug("TLS handshake failed: %s", error)
+            return
+        super().handle()
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: the core logs what went wrong."""
 
 
 class Stop:
-    """Ends the server from any thread and remembers the exit code."""
+    """Ends the server from any thread and remembers the exit code of the first call."""
 
     def __init__(self, http: BaseWSGIServer) -> None:
         self._http = http
-        self.code = INTERRUPTED
+        self.code: int | None = None
 
-    def __call__(self, code: int) -> None:
-        self.code = code
-        # `shutdown` waits for the serving loop, which may be in this very thread
-        threading.Thread(target=self._http.shutdown, daemon=True).start()
+    def __call__(self, code: int, delay: float = 0) -> None:
+        if self.code is None:
+            self.code = code
+            # `shutdown` waits for the serving loop, which may be in this very thread
+            timer = threading.Timer(delay, self._http.shutdown)
+            timer.daemon = True
+            timer.start()
+
+
+class FlaskWorkerCtx(worker.ServerCtx):
+    """The lifecycle of a process that serves by itself: nobody starts another one."""
+
+    _stop_serving: Stop
+
+    def stops_by(self, stop: Stop) -> Stop:
+        """`stop`, which ends the serving from now on."""
+        self._stop_serving = stop
+        return stop
+
+    def end_process(self) -> None:
+        """Stop serving; the exit code asks to be started again."""
+        self._stop_serving(REPLACED)
+
+    def interrupt(self, frame: FrameType | None) -> None:
+        """What a signal does: stop in order; the second one ends the process at once."""
+        if self._stop_serving.code == INTERRUPTED:
+            os._exit(INTERRUPTED)
+        sys.stdout.write("Ctrl+C pressed, aborting drum\n")
+        sys.stdout.flush()
+        delay = self.settings.pre_stop_delay
+        self.drain(delay)
+        self._stop_serving(INTERRUPTED, delay)
+
+    def end(self) -> None:
+        """Stop and clean up; requests in flight are cut, with an answer that says so."""
+        self.hurry()
+        self.kill_at_end()
+        self.stop()
+        self.cleanup()
 
 
 def run(spec: ServeSpec, settings: Settings) -> int:
@@ -57,54 +113,46 @@ def run(spec: ServeSpec, settings: Settings) -> int:
         "the flask server type is for development; use gunicorn or fastapi in production"
     )
     server = worker.build_server(spec, settings, ServerType.FLASK)
-    app = create_wsgi_app(server, spec, settings)
-    http = _bind(spec, settings, app)
-    stop = Stop(http)
-    lifecycle = WorkerLifecycle()
+    ctx = FlaskWorkerCtx(server, spec, settings)
+    http = _bind(spec, settings, create_wsgi_app(server, spec, settings))
+    stop = ctx.stops_by(Stop(http))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: _interrupted(stop, frame))
-    worker.start(server, spec, settings, lifecycle, stop)
+        signal.signal(number, lambda number, frame: ctx.interrupt(frame))
+    worker.start(ctx, stop)
     http.serve_forever(poll_interval=0.1)
-    server.drain()
+    ctx.drain()
     http.server_close()
-    if stop.code == INTERRUPTED:
-        server.terminate()
-        sys.stdout.flush()
-    return stop.code
-
-
-def _interrupted(stop: Stop, frame: FrameType | None) -> None:
-    sys.stdout.write("Ctrl+C pressed, aborting drum\n")
-    sys.stdout.flush()
-    stop(INTERRUPTED)
+    ctx.end()
+    return INTERRUPTED if stop.code is None else stop.code
 
 
 def _bind(spec: ServeSpec, settings: Settings, app: Any) -> BaseWSGIServer:
+    context = tls.blocking_context(settings)
     try:
-        return make_server(
+        http = make_server(
             spec.host,
             spec.port,
             app,
             threaded=True,
-            request_handler=QuietHandler,
-            ssl_context=_tls(settings),
+            request_handler=_handler(settings),
         )
     except (OSError, SystemExit) as error:
         # Werkzeug prints its hint and exits when the port is taken
         raise StartupError(
             f"cannot listen on {spec.host}:{spec.port}; choose another --address ({error})"
         ) from error
+    if context is not None:
+        # Werkzeug would shake hands in the loop that accepts, where one slow client stops all
+        http.ssl_context = context
+        http.socket = context.wrap_socket(
+            http.socket, server_side=True, do_handshake_on_connect=False
+        )
+    return http
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.ssl_certfile is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(
-        settings.ssl_certfile, settings.ssl_keyfile, settings.ssl_keyfile_password
-    )
-    if settings.ssl_ca_certs is not None:
-        context.load_verify_locations(settings.ssl_ca_certs)
-    context.verify_mode = ssl.VerifyMode(settings.ssl_cert_reqs)
-    return context
+def _handler(settings: Settings) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        # of every read and write, so that no client holds a thread for ever
+        timeout = settings.header_timeout or None
+
+    return Handler

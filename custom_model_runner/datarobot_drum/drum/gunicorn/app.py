@@ -7,7 +7,6 @@ from typing import Any
 
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
-from datarobot_drum.drum.flask.app import create_wsgi_app
 from datarobot_drum.drum.gunicorn.context import WorkerCtx
 
 
@@ -28,5 +27,4 @@ def create_app() -> WorkerApp:
     """The app that the environment describes."""
     spec, settings = worker.from_environment()
     server = worker.build_server(spec, settings, ServerType.GUNICORN)
-    app = worker.exit_on_failure(lambda: create_wsgi_app(server, spec, settings))
-    return WorkerApp(WorkerCtx(app, server, spec, settings))
+    return WorkerApp(WorkerCtx(server, spec, settings))

@@ -6,21 +6,23 @@ import importlib.util
 import inspect
 import logging
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from datarobot_drum.custom_task_interfaces import CustomTaskInterface
 from datarobot_drum.drum.enum import CUSTOM_FILE_NAME, TargetType
 from datarobot_drum.drum.errors import LoadHookError, StartupError
-from datarobot_drum.drum.hooks.loops import thread_loop
-from datarobot_drum.drum.hooks.spec import HOOKS, Hook
+from datarobot_drum.drum.hooks.loops import OWN_LOOP, Awaiter, shared_awaiter
+from datarobot_drum.drum.hooks.spec import CHAT, FIT, HOOKS, INIT, LOAD_MODEL, Hook
 
 logger = logging.getLogger("drum.hooks")
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+#: these run once, so that nothing is gained when they wait together
+SINGLE = frozenset({INIT.name, LOAD_MODEL.name, FIT.name})
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -32,40 +34,37 @@ class BoundHook:
     function: Callable[..., Any]
     positional_count: int
     keywords: frozenset[str] | None
+    shares_loop: bool = False
 
     def __call__(self, *args: Any, **extras: Any) -> Any:
         """Call with as many of `args` as it takes and the `extras` it accepts.
 
-        A coroutine is run to its end and an async generator becomes an iterator, on the event
-        loop of the calling thread.
+        A coroutine is run to its end and an async stream becomes an iterator: on the event loop of
+        the calling thread, or with `shares_loop` where `use_awaiter` says.
         """
         if self.keywords is not None:
             extras = {name: value for name, value in extras.items() if name in self.keywords}
         try:
             result = self.function(*args[: self.positional_count], **extras)
             if inspect.iscoroutine(result):
-                result = thread_loop().run_until_complete(result)
+                result = self._awaiter.wait(result)
         except Exception:
             raise
         except BaseException as error:
             # SystemExit, say, ends a command but not a server, which shows this note
             error.add_note(f"Model '{self.hook.name}' hook failed.")
             raise
-        if inspect.isasyncgen(result):
-            return _iterate(cast("AsyncGenerator[Any, None]", result))
+        if inspect.isasyncgen(result) or (self.hook is CHAT and _is_async_stream(result)):
+            return self._awaiter.iterate(result)
         return result
 
+    @property
+    def _awaiter(self) -> Awaiter:
+        return shared_awaiter() if self.shares_loop else OWN_LOOP
 
-def _iterate(items: AsyncGenerator[Any, None]) -> Iterator[Any]:
-    loop = thread_loop()
-    try:
-        while True:
-            try:
-                yield loop.run_until_complete(anext(items))
-            except StopAsyncIteration:
-                return
-    finally:
-        loop.run_until_complete(items.aclose())
+
+def _is_async_stream(result: Any) -> bool:
+    return isinstance(result, AsyncIterable) and not isinstance(result, Iterable)
 
 
 def bind(hook: Hook, function: Callable[..., Any]) -> BoundHook:
@@ -127,6 +126,31 @@ class ModelHooks:
     def __contains__(self, hook: Hook) -> bool:
         return hook.name in self.bound
 
+    @property
+    def is_async(self) -> bool:
+        """Is a hook that answers requests declared `async def`?"""
+        return any(bound.shares_loop for bound in self.bound.values())
+
+
+def sharing_loop(bound: dict[str, BoundHook]) -> dict[str, BoundHook]:
+    """The same hooks; all share one loop when any that answers requests is `async def`.
+
+    All, because what an `async def load_model` makes belongs to the loop that it ran on.
+    """
+    answering = (hook.function for name, hook in bound.items() if name not in SINGLE)
+    if not any(map(is_async, answering)):
+        return bound
+    return {name: replace(hook, shares_loop=True) for name, hook in bound.items()}
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Is it, below its decorators, declared with `async def`? An object's `__call__` counts."""
+    inner: Any = inspect.unwrap(function)
+    return any(
+        inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)
+        for candidate in (inner, type(inner).__call__)
+    )
+
 
 def load_hooks(path: Path | None, code_dir: str, target_type: TargetType) -> ModelHooks:
     """Import `path` under the name `custom` and bind the hooks that `target_type` uses.
@@ -146,7 +170,7 @@ def load_hooks(path: Path | None, code_dir: str, target_type: TargetType) -> Mod
         if target_type in hook.targets
         and (function := getattr(module, hook.name, None)) is not None
     }
-    return ModelHooks(found, path)
+    return ModelHooks(sharing_loop(found), path)
 
 
 def _checked_task(task: Any) -> type[CustomTaskInterface]:

@@ -39,3 +39,5 @@ class Extra:
 S3 = Extra("s3", "boto3", "fetching model files at the start")
 MLOPS = Extra("mlops", "datarobot_mlops", "reporting to the platform")
 DATAROBOT = Extra("datarobot", "datarobot", "access to the platform's API")
+REDIS = Extra("redis", "redis", "DRUM_RATE_LIMIT_STORAGE")
+DOCS = Extra("docs", "fastapi_offline", "DRUM_FASTAPI_ENABLE_DOCS")

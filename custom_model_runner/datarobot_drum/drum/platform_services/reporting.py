@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from datarobot_drum.drum.errors import NotSupported
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.platform_services.chat_texts import answer_text, piece_text, prompt_text
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ class ReportQueue:
         while (item := self._calls.get()) is not None:
             call, size = item
             try:
-                call(self._reporter)
+                with spans.suppressed():
+                    call(self._reporter)
             except Exception as error:
                 logger.debug("a report failed", exc_info=True)
                 self._lost("failed", error)
@@ -170,7 +172,8 @@ class ReportQueue:
                 self._release(size)
             del item, call
         try:
-            self._reporter.shutdown(self._flush_timeout)
+            with spans.suppressed():
+                self._reporter.shutdown(self._flush_timeout)
         except Exception as error:
             logger.warning("the reporter did not end well (%s)", type(error).__name__)
 

@@ -7,7 +7,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.exceptions import BaseCustomUserError
 from datarobot_drum.drum.hooks import spec as hooks
-from datarobot_drum.drum.hooks.loader import BoundHook, ModelHooks, bind
+from datarobot_drum.drum.hooks.loader import BoundHook, ModelHooks, bind, sharing_loop
 from datarobot_drum.drum.hooks.spec import Hook
 from datarobot_drum.drum.predictors.hooked import PythonModel, score_keywords
 from datarobot_drum.drum.predictors.request import LoadRequest
@@ -28,7 +28,7 @@ def load(request: LoadRequest, cls: type[CustomTaskInterface]) -> PythonModel:
     return PythonModel(
         target=target,
         language=request.language,
-        hooks=ModelHooks({name: _bound(method, task)}),
+        hooks=ModelHooks(sharing_loop({name: _bound(method, task)})),
         model=task,
         predictor=None,
         rules=request.rules(),

@@ -71,6 +71,11 @@ class PythonModel(Model):
         )
 
     @property
+    def is_async(self) -> bool:
+        """Is a hook that answers requests declared `async def`?"""
+        return self.hooks.is_async
+
+    @property
     def reads_raw_input(self) -> bool:
         """Does the folder read the request's bytes itself, whatever their format?"""
         return hooks.READ_INPUT_DATA in self.hooks

@@ -49,6 +49,11 @@ class Model(ABC):
         return False
 
     @property
+    def is_async(self) -> bool:
+        """Does it await hooks, so that requests may overlap while the sync code takes turns?"""
+        return False
+
+    @property
     def reads_raw_input(self) -> bool:
         """Does the model read the request's bytes itself, whatever their format?"""
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from typing import IO, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from datarobot_drum.drum.errors import (
     DrumError,
@@ -13,6 +13,9 @@ from datarobot_drum.drum.errors import (
     Overloaded,
     PayloadTooLarge,
 )
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 
 #: Bodies up to this many bytes never touch the disk.
 SPOOL_BYTES = 4 * 1024 * 1024
@@ -23,10 +26,18 @@ class SpooledUploadFile:
 
     The front feeds it chunks and stops when `feed` says no; whenever `wants_spill` is true it
     calls `spill`, which writes to a temporary file and so must not run on an event loop. The
-    error of a body that could not be taken is raised when the core asks for the data.
+    error of a body that could not be taken is raised when the core asks for the data. From a
+    `gate` it takes the bytes that have come, until it is closed.
     """
 
-    def __init__(self, limit: int = 0, spool_bytes: int = SPOOL_BYTES) -> None:
+    def __init__(
+        self,
+        limit: int = 0,
+        spool_bytes: int = SPOOL_BYTES,
+        gate: ProductionBackpressure | None = None,
+    ) -> None:
+        self._gate = gate
+        self._held = 0
         self._limit = limit
         self._spool_bytes = spool_bytes
         self._chunks: list[bytes] = []
@@ -61,14 +72,19 @@ class SpooledUploadFile:
     def declare(self, length: int) -> bool:
         """Take note of a `Content-Length`; False when that is over the limit already."""
         if self._limit and length > self._limit:
-            self._refuse(self._too_large())
+            self.refuse(self._too_large())
+        elif self._gate is not None:
+            try:
+                self._gate.check_bytes(length)
+            except Overloaded as error:
+                self.refuse(error)
         return self._error is None
 
     def count(self, chunk: bytes) -> None:
         """Take note of bytes that go elsewhere; PayloadTooLarge past the limit."""
         self._size += len(chunk)
         if self._limit and self._size > self._limit:
-            self._refuse(self._too_large())
+            self.refuse(self._too_large())
             self.check()
 
     def feed(self, chunk: bytes) -> bool:
@@ -77,15 +93,22 @@ class SpooledUploadFile:
             return False
         self._size += len(chunk)
         if self._limit and self._size > self._limit:
-            self._refuse(self._too_large())
+            self.refuse(self._too_large())
             return False
+        if self._gate is not None:
+            try:
+                self._gate.hold(len(chunk), self._held)
+            except Overloaded as error:
+                self.refuse(error)
+                return False
+            self._held += len(chunk)
         self._chunks.append(chunk)
         self._buffered += len(chunk)
         return True
 
     def cut_off(self) -> None:
         """The body ended before its end, or was not framed as HTTP has it."""
-        self._refuse(MalformedRequest("the request body ended early; send it again"))
+        self.refuse(MalformedRequest("the request body ended early; send it again"))
 
     def spill(self) -> None:
         """Write what memory holds to a temporary file."""
@@ -96,9 +119,11 @@ class SpooledUploadFile:
             # a full disk must show here, not when the data is read or the file is closed
             self._file.flush()
         except OSError as error:
-            self._refuse(
-                Overloaded(f"cannot store the request body ({error.strerror}); try again later")
+            refusal = Overloaded(
+                f"cannot store the request body ({error.strerror}); try again later"
             )
+            refusal.__cause__ = error
+            self.refuse(refusal)
             return
         self._chunks, self._buffered = [], 0
 
@@ -126,18 +151,27 @@ class SpooledUploadFile:
     def close(self) -> None:
         """Drop the data; the temporary file disappears."""
         self._chunks, self._buffered = [], 0
+        held, self._held = self._held, 0
+        if held and self._gate is not None:
+            self._gate.release(held)
         if self._file is not None:
             # a full disk also fails the write that closing tries again; the data is not wanted
             with contextlib.suppress(OSError):
                 self._file.close()
             self._file = None
 
+    @property
+    def is_refused(self) -> bool:
+        """Could it not be taken whole?"""
+        return self._error is not None
+
     def check(self) -> None:
         """Raise the error of a body that could not be taken whole."""
         if self._error is not None:
             raise self._error
 
-    def _refuse(self, error: DrumError) -> None:
+    def refuse(self, error: DrumError) -> None:
+        """Take no more, drop what is there and raise `error` when the core asks for the data."""
         self._error = error
         self.close()
 

@@ -18,6 +18,7 @@ from datarobot_drum.drum.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
+from datarobot_drum.drum.observability import gen_ai, spans
 from datarobot_drum.drum.root_predictors import chat, streams
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.multipart import FormReader, UploadedFile
@@ -248,6 +249,7 @@ class PredictMixin:
         params = request.json()
         if not isinstance(params, dict):
             raise MalformedRequest('the body must be a JSON object, such as {"messages": [...]}')
+        spans.set_attributes(lambda: gen_ai.request_attributes(params))
         association_id = params.get(chat.ASSOCIATION_ID)
         if association_id is None or association_id == "":
             association_id = str(uuid.uuid4())
@@ -266,11 +268,12 @@ class PredictMixin:
 
         found = self.reports.chat(params, association_id, answer)
         if isinstance(found, dict):
+            spans.set_attributes(lambda: gen_ai.response_attributes(found))
             return Reply(body=payloads.status_json(found))
         return Reply(
             content_type=EVENT_STREAM,
             headers=(("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no")),
-            stream=streams.events(found, chat.chunk_text),
+            stream=spans.streamed(spans.CHAT_STREAM, streams.events(found, chat.chunk_text)),
             interrupt=interrupt,
         )
 

@@ -6,37 +6,43 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.errors import (
-    INTERNAL_ERROR,
-    DeadlineExceeded,
     DrumError,
     HookError,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
+    NotReady,
     StartupError,
     UpstreamCrashed,
-    user_error_status,
 )
 from datarobot_drum.drum.exceptions import BaseCustomUserError
-from datarobot_drum.drum.observability.context import request_id
-from datarobot_drum.drum.observability.masking import masked
+from datarobot_drum.drum.observability import spans
+from datarobot_drum.drum.observability.record import Recorder, current_record
 from datarobot_drum.drum.observability.stats import Timings
-from datarobot_drum.drum.payloads import status_json
 from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
 from datarobot_drum.drum.resource_monitor import ResourceMonitor
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.clients import (
+    WATCH_AFTER,
+    Client,
+    ClientLeft,
+    wait_long,
+)
+from datarobot_drum.drum.root_predictors.deadlines import Deadline, current_deadline
+from datarobot_drum.drum.root_predictors.docs_pages import DOCS_ROUTES, DocsMixin
+from datarobot_drum.drum.root_predictors.error_replies import ErrorRepliesMixin, raised_by
 from datarobot_drum.drum.root_predictors.execution import Job, Limits, PredictionThreads
+from datarobot_drum.drum.root_predictors.fronts import FastAPIRoutes, FlaskRoutes
 from datarobot_drum.drum.root_predictors.predict_mixin import (
-    BrokenJson,
     PredictMixin,
     RequestAdapter,
 )
-from datarobot_drum.drum.root_predictors.probes import State
+from datarobot_drum.drum.root_predictors.probes import LOADED, STUCK, Figures, State
 from datarobot_drum.drum.root_predictors.replies import Reply
-from datarobot_drum.drum.root_predictors.routes import ROUTES, Kind, Route
+from datarobot_drum.drum.root_predictors.routes import ROUTES, STATUS_PAGE, Kind, Route
+from datarobot_drum.drum.root_predictors.status_page import StatusPageMixin
+from datarobot_drum.drum.root_predictors.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 from datarobot_drum.drum.root_predictors.upstream_mixin import UpstreamMixin
 
 if TYPE_CHECKING:
@@ -45,40 +51,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("drum.server")
 
-USER_ERROR_HEADER = ("X-Drum-User-Http-Error", "true")
 #: answered even when the model could not be loaded
-PROBES = frozenset({"livez", "readyz", "startupz"})
+PROBES = frozenset({"livez", "readyz", "startupz", "metrics"}) | STATUS_PAGE
+
+#: What clients are told whose time is over.
+EXPIRED = "the server is shutting down and the request did not end in time; try another one"
 
 
-class FlaskRoutes(Protocol):
-    """What is needed of a Flask blueprint."""
-
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Any = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
-        """Register one path."""
-
-
-class FastAPIRoutes(Protocol):
-    """What is needed of a FastAPI router."""
-
-    def add_route(
-        self,
-        path: str,
-        endpoint: Any,
-        methods: Any = None,
-        name: str | None = None,
-        include_in_schema: bool = True,
-    ) -> None:
-        """Register one path."""
-
-
-class PredictionServer(PredictMixin, UpstreamMixin):
+class PredictionServer(PredictMixin, UpstreamMixin, DocsMixin, StatusPageMixin, ErrorRepliesMixin):
     """One worker's model, state and operations.
 
     It is built before the model is loaded, so that fronts can register routes and answer probes
@@ -98,35 +78,55 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         prefix: str = "",
         max_body: int = 0,
         max_forwards: int = 100,
+        max_async: int = 0,
+        max_bytes_held: int = 0,
+        workers: int = 1,
+        server_spans: bool = False,
+        enable_docs: bool = False,
     ) -> None:
+        self.table = (*ROUTES, *DOCS_ROUTES) if enable_docs else ROUTES
         self.server_name = server_name
         self.show_perf = show_perf
         self.show_stacktrace = show_stacktrace
         self.prefix = prefix
         self.max_body = max_body
+        self.workers = workers
+        self.started = time.monotonic()
+        self.server_spans = server_spans
         self.state = State.STARTING
         self.failure: StartupError | None = None
         self.deployment: DeploymentConfig | None = None
         self.reports: Reports = NO_REPORTS
+        self.recorder, self.flusher = Recorder(), StdoutFlusher()
+        self.figures: Figures | None = None
         self.timings = Timings()
         self.monitor = ResourceMonitor()
-        self.gate = ProductionBackpressure(executor_workers, queue_depth)
-        self.threads = PredictionThreads(executor_workers, self.gate)
+        self.gate = ProductionBackpressure(
+            executor_workers, queue_depth, max_bytes=max_bytes_held, max_age=queue_timeout
+        )
+        self.threads = PredictionThreads(executor_workers, self.gate, max_async)
         self.forwards = ProductionBackpressure(max_forwards, 0)
         self.limits = Limits(queue_timeout, request_timeout)
+        self.stuck = StuckWatch(
+            self.gate, request_timeout, self._be_stuck, self.threads.silent_since
+        )
+        self._by_path: dict[str, Route] | None = None
         self._closers: list[Callable[[], None]] = []
         self._loaded = threading.Condition()
+        self._expired = False
         self._when_loaded: list[Callable[[], None]] = []
 
     def load(self, build: Callable[[], tuple[Model, DeploymentConfig | None]]) -> None:
         """Run `build` and become ready; an error makes the state failed and is kept."""
         try:
             self.model, self.deployment = build()
+            if self.model.is_async:
+                self.threads.await_hooks()
         except BaseException as error:
             # model code may raise anything; a thread that dies here would leave no answer at all
             self.fail(error)
         else:
-            self._become(State.READY)
+            self._become(State.DRAINING if self._expired else State.READY)
 
     def fail(self, error: BaseException) -> None:
         """There is no model and will be none: every route but `/livez` tells `error`."""
@@ -150,6 +150,16 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if self.state is State.READY:
             self.state = State.DRAINING
 
+    def expire(self) -> None:
+        """Answer what still waits or runs with 503, because this worker must end."""
+        with self._loaded:
+            self._expired = True
+            waiting, self._when_loaded = self._when_loaded, []
+            self._loaded.notify_all()
+        for notify in waiting:
+            notify()
+        self.threads.expire(EXPIRED)
+
     def when_terminated(self, close: Callable[[], None]) -> None:
         """Call `close` when the server lets go of its model."""
         self._closers.append(close)
@@ -159,8 +169,17 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         while self._closers:
             self._closers.pop()()
         self.reports.stop()
-        if self.state in (State.READY, State.DRAINING):
+        if self.state in LOADED:
             self.model.terminate()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Does the model not return any more?"""
+        return self.state is State.STUCK
+
+    def _be_stuck(self) -> None:
+        self.state = State.STUCK
+        self.threads.expire(STUCK)
 
     def _become(self, state: State) -> None:
         with self._loaded:
@@ -173,28 +192,38 @@ class PredictionServer(PredictMixin, UpstreamMixin):
     def wait_until_loaded(self, timeout: float) -> bool:
         """Block until loading has ended, well or badly."""
         with self._loaded:
-            return self._loaded.wait_for(lambda: self.state is not State.STARTING, timeout)
+            self._loaded.wait_for(lambda: self._expired or not self._is_loading, timeout)
+            return not self._is_loading
+
+    @property
+    def _is_loading(self) -> bool:
+        return self.state is State.STARTING
 
     def when_loaded(self, notify: Callable[[], None]) -> None:
         """Call `notify` when loading has ended; at once if it has."""
         with self._loaded:
-            if self.state is State.STARTING:
+            if self._is_loading and not self._expired:
                 self._when_loaded.append(notify)
                 return
         notify()
 
     def routes(self) -> Iterable[tuple[str, Route]]:
         """Every path with its prefix, and its route."""
-        for route in ROUTES:
-            for path in route.all_paths:
-                yield self.prefix + path, route
+        for route in self.table:
+            if route.name not in self.hidden:
+                for path in route.all_paths:
+                    yield self.prefix + path, route
         if self.prefix:
             ping = next(route for route in ROUTES if "/" in route.paths)
             yield self.prefix, ping
 
+    def probe_paths(self) -> frozenset[str]:
+        """Paths that get no server span."""
+        return frozenset(path for path, route in self.routes() if route.is_probe)
+
     def _materialize_flask(self, blueprint: FlaskRoutes, view: Callable[[Route], Any]) -> None:
         """Register every path on a Flask blueprint; `view` makes the function of a route."""
-        views = {route.name: view(route) for route in ROUTES}
+        views = {route.name: view(route) for route in self.table}
         for path, route in self.routes():
             flask_path = path.replace("{subpath}", "<path:subpath>")
             blueprint.add_url_rule(
@@ -218,6 +247,12 @@ class PredictionServer(PredictMixin, UpstreamMixin):
 
     def handle(self, route: Route, request: RequestAdapter) -> Reply:
         """Answer one request; never raises. Model routes belong on a prediction thread."""
+        if route.span and spans.are_on():
+            with spans.Operation(route.span, request.headers):
+                return self._handle(route, request)
+        return self._handle(route, request)
+
+    def _handle(self, route: Route, request: RequestAdapter) -> Reply:
         started = time.monotonic()
         try:
             if route.kind in (Kind.MODEL, Kind.STATUS) or self.failure is not None:
@@ -226,28 +261,24 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             operation: Callable[[RequestAdapter], Reply] = getattr(self, route.operation)
             reply = operation(request)
         except BaseCustomUserError as error:
-            reply = self._user_error(error)
+            reply = self.user_error(error)
         except DrumError as error:
+            raised = raised_by(error)
+            if raised is not None:
+                spans.failed(raised)
             reply = self.error_reply(error)
-        except Exception:
+        except Exception as error:
+            spans.failed(error)
             reply = self.internal_error()
         except BaseException as error:
             if route.kind is not Kind.MODEL:
                 raise
             # SystemExit, CancelledError: model code must not end the server or its thread
-            reply = self.error_reply(_hook_error(error))
+            reply = self.broken_off(error)
         finally:
             request.close()
         if route.kind is Kind.MODEL:
             self.timings.add(time.monotonic() - started)
-        if reply.status >= 400:
-            logger.info(
-                "API [%s %s] request time: %.3f sec, request_id: %s",
-                request.method,
-                request.path,
-                time.monotonic() - started,
-                request_id.get(),
-            )
         return reply
 
     def _check_state(self, route: Route) -> None:
@@ -257,32 +288,17 @@ class PredictionServer(PredictMixin, UpstreamMixin):
         if error is not None and self.state is not State.DRAINING:
             raise error
 
-    def error_reply(self, error: DrumError) -> Reply:
-        """The answer that tells of `error`; the log gets the traceback of its cause, once."""
-        logger.log(_log_level(error), "%s: %s", type(error).__name__, error, exc_info=_cause(error))
-        text = masked(str(error))
-        if isinstance(error, BrokenJson):
-            body: dict[str, Any] = {"error": text}
-        else:
-            body = {"message": f"{error.prefix}{text}", **error.fields}
-        retry = error.retry_after
-        headers = () if retry is None else (("Retry-After", str(retry)),)
-        return Reply(error.status, status_json(body), headers=headers)
+    def route_at(self, path: str) -> Route | None:
+        """The route of a path that is in the table as it stands, without a part to fill in."""
+        if self._by_path is None:
+            self._by_path = dict(self.routes())
+        return self._by_path.get(path)
 
-    def _user_error(self, error: BaseCustomUserError) -> Reply:
-        logger.info("user's HTTP error: %s", error)
-        # a subclass may not have called our __init__
-        body = status_json({"message": str(getattr(error, "message", error))})
-        return Reply(user_error_status(error), body, headers=(USER_ERROR_HEADER,))
-
-    def internal_error(self) -> Reply:
-        """The answer to a bug, of this program or of an extension; called in an except block."""
-        # the text may hold anything, so the client gets only the id
-        logger.exception("internal error")
-        return Reply(
-            INTERNAL_ERROR,
-            status_json({"message": f"ERROR: internal error; request id {request_id.get()}"}),
-        )
+    def note(self, route: Route) -> None:
+        """Tell the record of the running request which route it took."""
+        record = current_record.get()
+        if record is not None:
+            record.route, record.operation = route.paths[0], route.name
 
     def options(self, route: Route) -> Reply:
         """The answer to OPTIONS."""
@@ -290,67 +306,65 @@ class PredictionServer(PredictMixin, UpstreamMixin):
             content_type="text/html; charset=utf-8", headers=(("Allow", ", ".join(route.allowed)),)
         )
 
-    def unmatched(self, status: int, allowed: Iterable[str] = ()) -> Reply:
-        """The answer to a path that is not there (404), or not for this method (405)."""
-        if status == MethodNotAllowed.status:
-            methods = ", ".join(sorted(allowed))
-            reply = self.error_reply(MethodNotAllowed(f"method not allowed; use one of {methods}"))
-            return Reply(reply.status, reply.body, headers=(("Allow", methods),))
-        return self.error_reply(NotFound("no such path; see the documentation for the routes"))
-
     def submit(self, route: Route, request: RequestAdapter, on_done: Callable[[], None]) -> Job:
         """Put a model route's request in line for a prediction thread.
 
-        Raises Overloaded when the line is full, and StartupError when there is no model: then
-        there may be no prediction thread either.
+        Raises Overloaded when the line is full, the error of a body that could not be taken, and
+        StartupError when there is no model: then there may be no prediction thread either.
         """
-        if self.failure is not None:
-            request.close()
-            raise type(self.failure)(str(self.failure))
         job = Job(
             lambda: self.handle(route, request), on_done, self.gate, self.limits, request.close
         )
         try:
+            self._check_model()
+            request.body.check()
             self.threads.submit(job)
-        except Overloaded:
+        except DrumError:
             request.close()
             raise
         return job
 
-    def call(self, route: Route, request: RequestAdapter) -> Reply:
-        """Answer one request from a front with threads, which may block."""
+    def _check_model(self) -> None:
+        error = self.unavailable() if self.state in (State.FAILED, State.STUCK) else None
+        if error is not None:
+            raise error
+        if self._expired:
+            # nothing begins that nobody would wait for
+            raise NotReady(EXPIRED)
+
+    def check_line(self) -> None:
+        """Raise what `submit` would raise now; for requests whose body is still to come."""
+        self._check_model()
+        self.gate.check()
+
+    def new_deadline(self) -> Deadline:
+        """The deadline of a request that begins now, for it and all that it calls."""
+        deadline = Deadline(self.limits.deadline)
+        current_deadline.set(deadline)
+        return deadline
+
+    def call(self, route: Route, request: RequestAdapter, client: Client | None = None) -> Reply:
+        """Answer one request from a front with threads, which may block.
+
+        Raises ClientLeft when `client` is there to tell that.
+        """
         if route.kind is Kind.MODEL:
-            return self._call_model(route, request)
+            return self._call_model(route, request, client)
         if route.kind is Kind.STATUS:
             self.wait_until_loaded(self.limits.queue_timeout)
         return self.handle(route, request)
 
-    def _call_model(self, route: Route, request: RequestAdapter) -> Reply:
+    def _call_model(self, route: Route, request: RequestAdapter, client: Client | None) -> Reply:
         done = threading.Event()
         try:
             job = self.submit(route, request, done.set)
-            left = job.patience()
-            while not done.wait(left):
-                left = job.overdue()
+            if not done.wait(min(job.patience(), WATCH_AFTER)):
+                wait_long(job, done, client)
+            if job.reply is None:
+                # tells why, if it was ended by this server
+                job.overdue()
         except DrumError as error:
             return self.error_reply(error)
-        assert job.reply is not None  # noqa: S101  # set before `done`
+        if job.reply is None:
+            raise ClientLeft
         return job.reply
-
-
-def _log_level(error: DrumError) -> int:
-    if error.status == INTERNAL_ERROR:
-        return logging.ERROR
-    return logging.WARNING if isinstance(error, (Overloaded, DeadlineExceeded)) else logging.INFO
-
-
-def _cause(error: DrumError) -> BaseException | None:
-    return error.__cause__ if error.status >= INTERNAL_ERROR else None
-
-
-def _hook_error(error: BaseException) -> HookError:
-    """What a hook raised that is no Exception, with the hook's name where that is known."""
-    failure = " ".join(getattr(error, "__notes__", ["The model failed."]))
-    found = HookError(f"{failure} Exception: {error!r}")
-    found.__cause__ = error
-    return found

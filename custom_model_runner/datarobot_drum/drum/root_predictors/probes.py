@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.errors import DrumError, NotReady, StartupError
+from datarobot_drum.drum.errors import DrumError, NotFound, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.observability.masking import masked
+from datarobot_drum.drum.observability.metrics import CONTENT_TYPE
+from datarobot_drum.drum.observability.record import Recorder
 from datarobot_drum.drum.observability.stats import Timings
 from datarobot_drum.drum.payloads import status_json
-from datarobot_drum.drum.resource_monitor import ResourceMonitor
+from datarobot_drum.drum.resource_monitor import ResourceMonitor, mib
 from datarobot_drum.drum.root_predictors.replies import Reply
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.predictors import Model
     from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
     from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
+    from datarobot_drum.drum.root_predictors.stuck import StuckWatch
 
 OK = b'{"message":"OK"}\n'
 
@@ -28,7 +32,29 @@ class State(Enum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+    STUCK = "stuck"
     FAILED = "failed"
+
+
+STUCK = "the model does not return and this worker is replaced; try again"
+#: The states in which there is a model.
+LOADED = frozenset({State.READY, State.DRAINING, State.STUCK})
+
+
+class Figures(Protocol):
+    """What a worker tells of itself to those who watch it."""
+
+    def start(self) -> None:
+        """Begin to look at it."""
+
+    def stop(self) -> None:
+        """Take a last look."""
+
+    def show_growth(self, growth: float) -> None:
+        """Show by how many bytes memory grows with each request."""
+
+    def page(self) -> bytes:
+        """The text of `/metrics`; TimeoutError when it cannot be told now."""
 
 
 class ProbesMixin:
@@ -42,7 +68,12 @@ class ProbesMixin:
     timings: Timings
     monitor: ResourceMonitor
     gate: ProductionBackpressure
+    stuck: StuckWatch
     reports: Reports
+    figures: Figures | None
+    recorder: Recorder
+    workers: int
+    started: float
 
     def unavailable(self) -> DrumError | None:
         """Why model routes cannot be answered now, if so."""
@@ -53,6 +84,8 @@ class ProbesMixin:
             return type(self.failure)(str(self.failure))
         if self.state is State.DRAINING:
             return NotReady("the server is shutting down; try another one")
+        if self.state is State.STUCK:
+            return NotReady(STUCK)
         return NotReady("the model is still loading; try again later")
 
     def ping(self, request: RequestAdapter) -> Reply:
@@ -67,7 +100,9 @@ class ProbesMixin:
         return Reply(body=OK)
 
     def livez(self, request: RequestAdapter) -> Reply:
-        """200 as long as the worker answers at all."""
+        """200 as long as the worker answers, or is about to be replaced because it is stuck."""
+        if self.state is State.STUCK and not self.stuck.is_being_replaced:
+            return self._probe(good=False)
         return Reply(body=b'{"status":"alive"}\n')
 
     def readyz(self, request: RequestAdapter) -> Reply:
@@ -76,7 +111,7 @@ class ProbesMixin:
 
     def startupz(self, request: RequestAdapter) -> Reply:
         """200 from the moment the model was loaded."""
-        return self._probe(self.state in (State.READY, State.DRAINING))
+        return self._probe(self.state in LOADED)
 
     def _probe(self, good: bool, **more: str) -> Reply:
         facts: dict[str, Any] = {"status": self.state.value, **more}
@@ -101,11 +136,33 @@ class ProbesMixin:
             )
         )
 
+    def metrics(self, request: RequestAdapter) -> Reply:
+        """The figures of all workers for Prometheus."""
+        if self.figures is None:
+            raise NotFound("metrics are off; set DRUM_METRICS_ENABLED to true")
+        try:
+            return Reply(body=self.figures.page(), content_type=CONTENT_TYPE)
+        except TimeoutError as error:
+            raise Overloaded(f"the figures cannot be read now: {error}", 1) from error
+
     def stats(self, request: RequestAdapter) -> Reply:
-        """Memory, timings since the last call (with `--show-perf`), and the queue."""
+        """Memory, timings since the last call (with `--show-perf`), and this worker's figures.
+
+        `server` is the worker that answers: seconds of its life, requests that it has answered
+        (this one not yet), MiB of its memory.
+        """
         process = self.monitor.process_info()
         nothing = dict.fromkeys(("min", "max", "avg", "total"))
-        server: dict[str, Any] = {"state": self.state.value, "queue": self.gate.figures()}
+        sizes = self.monitor.process_memory()
+        server: dict[str, Any] = {
+            "state": self.state.value,
+            "queue": self.gate.figures(),
+            "pid": process["pid"],
+            "workers": self.workers,
+            "uptime": round(time.monotonic() - self.started, 3),
+            "requests": self.recorder.ended,
+            "memory": {name: mib(sizes.get(name)) for name in ("rss", "pss", "vms", "shared")},
+        }
         if (reports := self.reports.figures()) is not None:
             server["reports"] = reports
         facts = {

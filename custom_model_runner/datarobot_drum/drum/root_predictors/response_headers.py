@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Container
 
 from datarobot_drum import __version__
 
@@ -25,6 +26,10 @@ def choose_request_id(sent: str | None) -> str:
     return sent if sent and VALID_REQUEST_ID.match(sent) else str(uuid.uuid4())
 
 
-def response_headers(request_id: str) -> list[tuple[str, str]]:
-    """Request id, version and security headers of one answer."""
-    return [*((name, request_id) for name in REQUEST_ID_HEADERS), *FIXED_HEADERS]
+def response_headers(request_id: str, there: Container[str] = ()) -> list[tuple[str, str]]:
+    """Request id, version and security headers of one answer.
+
+    Those that an extension has set, named in `there` in lower case, are left as they are.
+    """
+    fixed = [pair for pair in FIXED_HEADERS if pair[0].lower() not in there]
+    return [*fixed, *((name, request_id) for name in REQUEST_ID_HEADERS)]

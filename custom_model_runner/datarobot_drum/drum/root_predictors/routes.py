@@ -22,7 +22,7 @@ class Route:
 
     `name` is the endpoint that server extensions know (`model_api.<name>` in Flask),
     `operation` the method of `PredictionServer` that answers it. A path that ends in
-    `{subpath}` matches anything below it.
+    `{subpath}` matches anything below it. `span` names the span of the operation, if it has one.
     """
 
     name: str
@@ -31,6 +31,12 @@ class Route:
     operation: str
     kind: Kind
     doc: str
+    span: str = ""
+
+    @property
+    def is_probe(self) -> bool:
+        """Is it asked again and again by a platform, and so of no interest in traces?"""
+        return self.kind is Kind.PROBE or self.name in ("ping", "metrics")
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -52,6 +58,14 @@ def _spellings(path: str) -> tuple[str, ...]:
 
 GET, POST = ("GET",), ("POST",)
 
+#: what the status page is made of, besides its HTML
+STATUS_PAGE_FILES = (
+    *("status.css", "icon.svg", "status.js", "dom.js", "prometheus.js", "figures.js", "charts.js"),
+    *("panels.js", "form.js", "answers.js"),
+)
+#: endpoints that are there only with DRUM_ENABLE_UI, and answer also when there is no model
+STATUS_PAGE = frozenset({"ui", "ui_file", "ui_facts"})
+
 ROUTES = (
     Route(
         "predict",
@@ -60,6 +74,7 @@ ROUTES = (
         "do_predict_structured",
         Kind.MODEL,
         "Structured predictions: a table in, one prediction a row out.",
+        span="drum.invocations",
     ),
     Route(
         "transform",
@@ -68,6 +83,7 @@ ROUTES = (
         "do_transform",
         Kind.MODEL,
         "A table in, as many changed rows out.",
+        span="drum.transform",
     ),
     Route(
         "predict_unstructured",
@@ -76,6 +92,7 @@ ROUTES = (
         "do_predict_unstructured",
         Kind.MODEL,
         "Data of any form, answered by the `score_unstructured` hook.",
+        span="drum.predictUnstructured",
     ),
     Route(
         "chat",
@@ -84,6 +101,7 @@ ROUTES = (
         "do_chat",
         Kind.MODEL,
         "OpenAI chat, with streaming.",
+        span="drum.chat.completions",
     ),
     Route(
         "get_supported_llm_models",
@@ -110,6 +128,31 @@ ROUTES = (
         "Payload formats and methods that the model offers.",
     ),
     Route("stats", GET, ("/stats/",), "stats", Kind.FIGURES, "Memory, timings and queue."),
+    Route("ui", GET, ("/ui/",), "ui", Kind.PROBE, "Status page, with `DRUM_ENABLE_UI`."),
+    Route(
+        "ui_file",
+        GET,
+        tuple(f"/ui/{name}" for name in STATUS_PAGE_FILES),
+        "ui_file",
+        Kind.PROBE,
+        "Scripts, style and icon of the status page.",
+    ),
+    Route(
+        "ui_facts",
+        GET,
+        ("/ui/facts",),
+        "ui_facts",
+        Kind.FIGURES,
+        "What the status page shows besides metrics: model, state, the last errors.",
+    ),
+    Route(
+        "metrics",
+        GET,
+        ("/metrics",),
+        "metrics",
+        Kind.FIGURES,
+        "Figures of all workers in the text format of Prometheus; 404 when they are off.",
+    ),
     Route(
         "forward_request",
         ("GET", "POST", "PUT"),
@@ -117,5 +160,6 @@ ROUTES = (
         "plan_forward",
         Kind.FORWARD,
         "Direct access to the inference server of an OpenAI-type predictor.",
+        span="drum.directAccess",
     ),
 )

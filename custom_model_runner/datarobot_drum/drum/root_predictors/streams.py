@@ -8,8 +8,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.observability.masking import masked
 
 logger = logging.getLogger("drum.streams")
@@ -43,6 +45,7 @@ def events(chunks: Iterable[Any], to_text: Callable[[Any], str]) -> Iterator[byt
         raise
     except BaseException as error:
         # model code may raise anything; the prediction thread must live on
+        spans.failed(error)
         logger.exception("the model's stream broke")
         yield error_event(masked(str(error) or repr(error)), type(error).__name__)
         return
@@ -53,12 +56,19 @@ class StreamBuffer:
     """Pieces on their way from the prediction thread to the client; both sides may give up.
 
     `patience` is how many seconds either side waits for the other. `interrupt` ends the wait for
-    the source's next piece; without it a source ends after the piece it is at.
+    the source's next piece; without it a source ends after the piece it is at. `reading` is
+    entered while the source waits for the reader.
     """
 
-    def __init__(self, patience: float, interrupt: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        patience: float,
+        interrupt: Callable[[], None] | None = None,
+        reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._patience = patience
         self._interrupt = interrupt
+        self._reading = reading
         self._pieces: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -69,7 +79,7 @@ class StreamBuffer:
     def pump(self, source: Iterator[bytes]) -> None:
         """Move all pieces of `source`, until it ends or the reader is gone; then close it."""
         try:
-            while self._has_room():
+            while self._is_free() or self._has_room():
                 piece = next(source, None)
                 if piece is None:
                     break
@@ -80,8 +90,13 @@ class StreamBuffer:
                 close()
             self._end()
 
+    def _is_free(self) -> bool:
+        # the usual case, without a lock: only `pump` adds pieces, and a late look at `_closed`
+        # costs one piece that nobody reads
+        return not self._closed and len(self._pieces) < BUFFERED_PIECES
+
     def _has_room(self) -> bool:
-        with self._changed:
+        with self._reading(), self._changed:
             self._changed.wait_for(
                 lambda: self._closed or len(self._pieces) < BUFFERED_PIECES, self._patience
             )
@@ -94,6 +109,8 @@ class StreamBuffer:
 
     def _put(self, piece: bytes) -> None:
         with self._changed:
+            if self._closed:
+                return
             self._pieces.append(piece)
             self._last = time.monotonic()
             self._wake()
@@ -140,6 +157,11 @@ class StreamBuffer:
         """Seconds to wait for the next piece."""
         return self._patience
 
+    @property
+    def due(self) -> float:
+        """When the next piece, or the end, should be there, on the monotonic clock."""
+        return self._last + self._patience
+
     def close(self) -> None:
         """The reader is gone: the model's iterator is closed after its current piece."""
         with self._changed:
@@ -148,6 +170,14 @@ class StreamBuffer:
             self._wake()
         if interrupt is not None:
             interrupt()
+
+    def cut(self, message: str) -> None:
+        """End the stream with an error event, for the reason that `message` tells."""
+        with self._changed:
+            if self._ended or self._closed:
+                return
+            self._pieces.append(error_event(message, "shutdown"))
+        self.close()
 
     def __iter__(self) -> Iterator[bytes]:
         """All pieces, blocking; for fronts with threads."""

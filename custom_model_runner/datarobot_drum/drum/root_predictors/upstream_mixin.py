@@ -5,12 +5,14 @@ The fronts ask here what to send, send it with their own clients, and bring back
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.errors import MalformedRequest
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.root_predictors import forward
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
-from datarobot_drum.drum.root_predictors.probes import ProbesMixin, State
+from datarobot_drum.drum.root_predictors.probes import LOADED, ProbesMixin, State
 from datarobot_drum.drum.root_predictors.replies import Reply
 from datarobot_drum.drum.root_predictors.routes import Route
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 #: Routes that tell the health of the inference server instead of this server's own.
 MIRRORS = frozenset({"ping", "health", "readyz"})
+UNSUPPORTED = "This endpoint is only supported by OpenAI based predictors"
 #: What a worker that is ready does as long as its inference server is not.
 WAITING = "waiting"
 
@@ -36,7 +39,7 @@ class UpstreamMixin(ProbesMixin):
     forwards: ProductionBackpressure
 
     def _upstream(self) -> Upstream | None:
-        return self.model.upstream if self.state in (State.READY, State.DRAINING) else None
+        return self.model.upstream if self.state in LOADED else None
 
     def plan_forward(self, request: forward.Incoming) -> forward.Plan:
         """What to send for a request of direct access.
@@ -49,10 +52,10 @@ class UpstreamMixin(ProbesMixin):
             raise error
         upstream = self._upstream()
         if upstream is None:
-            raise DirectAccessUnsupported(
-                "This endpoint is only supported by OpenAI based predictors"
-            )
-        return forward.plan(upstream, request, self.prefix)
+            spans.refused(UNSUPPORTED)
+            raise DirectAccessUnsupported(UNSUPPORTED)
+        plan = forward.plan(upstream, request, self.prefix)
+        return replace(plan, headers=spans.propagated(plan.headers)) if spans.are_on() else plan
 
     def begin_forward(self) -> None:
         """Take a place for one forwarded request; Overloaded when there is none.

@@ -18,13 +18,19 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
+        for sent_name, value in pairs:
+            name = sent_name.title()
             # WSGI cannot tell an empty Content-Type from a missing one
-            if "_" not in name and (value or name.title() not in BODY_HEADERS):
-                self._values.setdefault(name.title(), []).append(value)
+            if "_" not in name and (value or name not in BODY_HEADERS):
+                self._values.setdefault(name, []).append(value)
 
     def __getitem__(self, name: str) -> str:
         return ",".join(self._values[name.title()])
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a header; as `Mapping.get`, which raises an error inside for each miss."""
+        values = self._values.get(name.title())
+        return default if values is None else ",".join(values)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from typing import Any
@@ -75,3 +76,15 @@ def readable_file(value: str) -> str:
     if not os.access(value, os.R_OK):
         raise ValueError(f"the file cannot be read: {value}")
     return value
+
+
+def networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    """IP addresses and networks in CIDR form, or `*`."""
+    for value in values:
+        if value == "*":
+            continue
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no IP address or network; use * or a list") from None
+    return values

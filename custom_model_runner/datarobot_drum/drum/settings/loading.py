@@ -38,6 +38,20 @@ def load_model(
     return _without_bad_values(table, found, warn)
 
 
+def load_setting(table: type[BaseModel], name: str, environ: Mapping[str, str]) -> Any:
+    """One setting alone, without a word: for what must be known before anything is told.
+
+    A bad value gives way to the default; `load_model` tells of it later.
+    """
+    field = table.model_fields[name]
+    try:
+        hit = find(source_of(field), None, environ)
+        found = {} if hit is None else {name: hit}
+        return getattr(_without_bad_values(table, found, warn=False), name)
+    except UsageError:
+        return field.default
+
+
 def source_of(field: FieldInfo) -> FromParam:
     """Where a setting comes from."""
     return next(item for item in field.metadata if isinstance(item, FromParam))

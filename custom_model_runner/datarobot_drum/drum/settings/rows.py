@@ -55,6 +55,15 @@ def _docs(model: type[BaseModel]) -> dict[str, str]:
 
     Read from the source here, not by pydantic: that would cost every start of a command.
     """
+    return {
+        name: doc
+        for part in reversed(model.__mro__)
+        if issubclass(part, BaseModel) and part is not BaseModel
+        for name, doc in _own_docs(part).items()
+    }
+
+
+def _own_docs(model: type[BaseModel]) -> dict[str, str]:
     (table,) = ast.parse(inspect.getsource(model)).body
     statements = table.body if isinstance(table, ast.ClassDef) else []
     return {

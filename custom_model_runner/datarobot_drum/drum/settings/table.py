@@ -6,30 +6,21 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from datarobot_drum.drum import enum as names
-from datarobot_drum.drum.errors import UsageError
 from datarobot_drum.drum.settings import checks
+from datarobot_drum.drum.settings.http import HttpSettings
 from datarobot_drum.drum.settings.loading import load_model
+from datarobot_drum.drum.settings.observability import ObservabilitySettings
 from datarobot_drum.drum.settings.sources import FromParam
 
 MEBIBYTE = 1 << 20
-GIBIBYTE = 1 << 30
 
-Names = Annotated[tuple[str, ...], BeforeValidator(checks.comma_list)]
-ReadableFile = Annotated[str, AfterValidator(checks.readable_file)]
 LogLevel = Literal["trace", "debug", "info", "warning", "error", "critical"]
 
 
-class Settings(BaseModel):
+class Settings(HttpSettings, ObservabilitySettings):
     """What an operator can tune, checked; `load` reads it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,11 +50,6 @@ class Settings(BaseModel):
     ] = 600
     """Seconds until a request is answered with 504; 0 is no limit."""
 
-    max_upload_size: Annotated[
-        int, Field(ge=0), FromParam(names.DRUM_FASTAPI_MAX_UPLOAD_SIZE, stops_on="anything")
-    ] = GIBIBYTE
-    """Bytes that a request body may have on every server; 0 is no limit."""
-
     executor_workers: Annotated[
         int, Field(ge=1, le=64), FromParam(names.DRUM_FASTAPI_EXECUTOR_WORKERS)
     ] = 1
@@ -86,17 +72,8 @@ class Settings(BaseModel):
     max_concurrent_requests: Annotated[
         int, Field(ge=1, le=1000), FromParam("DRUM_MAX_CONCURRENT_REQUESTS")
     ] = 100
-    """Chats, and apart from them direct accesses, that a worker hands to its inference server."""
-
-    backlog: Annotated[int, Field(ge=1, le=10_000), FromParam(names.DRUM_WEBSERVER_BACKLOG)] = 2048
-    """Connections that may wait to be accepted."""
-
-    keep_alive: Annotated[
-        int,
-        Field(ge=0, le=3600),
-        FromParam(names.DRUM_UVICORN_KEEP_ALIVE, "DRUM_GUNICORN_KEEP_ALIVE"),
-    ] = 75
-    """Seconds that an idle connection stays open; 0 closes after each answer."""
+    """Requests of one FastAPI worker that may wait in hooks declared `async def` at a time. With an
+    inference server: chats, and apart from them direct accesses, that a worker hands to it."""
 
     graceful_timeout: Annotated[
         int,
@@ -149,68 +126,6 @@ class Settings(BaseModel):
         FromParam(names.DRUM_UVICORN_LOG_LEVEL, "DRUM_GUNICORN_LOG_LEVEL"),
     ] = "info"
     """Log level of the server itself, not of this program."""
-
-    enable_docs: Annotated[bool, FromParam(names.DRUM_FASTAPI_ENABLE_DOCS)] = False
-    """Serve `/docs`, `/redoc` and `/openapi.json` on the FastAPI server."""
-
-    cors_enabled: Annotated[bool, FromParam(names.DRUM_CORS_ENABLED, stops_on="anything")] = False
-    """Let web pages of `cors_origins` call the server, always without credentials."""
-
-    cors_origins: Annotated[
-        Names,
-        AfterValidator(checks.origins),
-        FromParam(names.DRUM_CORS_ORIGINS, stops_on="anything"),
-    ] = ()
-    """Origins, separated by commas, or `*`."""
-
-    cors_methods: Annotated[
-        Names,
-        AfterValidator(checks.tokens),
-        AfterValidator(checks.upper),
-        FromParam("DRUM_CORS_METHODS", stops_on="anything"),
-    ] = ("GET", "POST", "OPTIONS")
-    """Methods that a web page may use."""
-
-    cors_headers: Annotated[
-        Names,
-        AfterValidator(checks.tokens),
-        FromParam("DRUM_CORS_HEADERS", stops_on="anything"),
-    ] = ("Authorization", "Content-Type")
-    """Request headers that a web page may send."""
-
-    ssl_certfile: Annotated[
-        ReadableFile | None, FromParam(names.DRUM_SSL_CERTFILE, stops_on="anything")
-    ] = None
-    """Certificate chain in PEM form; it turns TLS on."""
-
-    ssl_keyfile: Annotated[
-        ReadableFile | None, FromParam(names.DRUM_SSL_KEYFILE, stops_on="anything")
-    ] = None
-    """Private key in PEM form; without it the key is in the certificate's file."""
-
-    ssl_keyfile_password: Annotated[
-        str | None,
-        Field(repr=False, exclude=True),
-        FromParam(names.DRUM_SSL_KEYFILE_PASSWORD, stops_on="anything"),
-    ] = None
-    """Password of the private key; never shown, never on a command line."""
-
-    ssl_ca_certs: Annotated[
-        ReadableFile | None, FromParam("DRUM_SSL_CA_CERTS", stops_on="anything")
-    ] = None
-    """Certificates that client certificates are checked against."""
-
-    ssl_cert_reqs: Annotated[
-        int, Field(ge=0, le=2), FromParam("DRUM_SSL_CERT_REQS", stops_on="anything")
-    ] = 0
-    """Client certificates: 0 not asked for, 1 checked if sent, 2 required."""
-
-    url_prefix: Annotated[
-        str,
-        BeforeValidator(checks.url_prefix),
-        FromParam(None, env="URL_PREFIX", stops_on="anything"),
-    ] = ""
-    """Path under which every route is served, such as `/models/a`."""
 
     target_name: Annotated[str | None, FromParam(None, env="TARGET_NAME")] = None
     """Column of the answer that holds the text; text targets need it here or in the metadata."""
@@ -315,20 +230,6 @@ class Settings(BaseModel):
 
     java_shared_jars: Annotated[str | None, FromParam(None, env="DRUM_JAVA_SHARED_JARS")] = None
     """Jars that several Java models share, searched last; a folder stands for the jars in it."""
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Settings:
-        if self.cors_enabled and not self.cors_origins:
-            raise UsageError(
-                "DRUM_CORS_ENABLED needs DRUM_CORS_ORIGINS: list the origins, or use *"
-            )
-        if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
-            raise UsageError("TLS needs DRUM_SSL_CERTFILE: give the path of the certificate")
-        if self.ssl_cert_reqs and self.ssl_ca_certs is None:
-            raise UsageError(
-                "DRUM_SSL_CERT_REQS needs DRUM_SSL_CA_CERTS: give the path of a CA file"
-            )
-        return self
 
     @classmethod
     def load(

@@ -22,7 +22,7 @@ from datarobot_drum.drum.observability.logs import setup_logging
 from datarobot_drum.drum.parent_death import end_with_group
 from datarobot_drum.drum.payloads import read_table
 from datarobot_drum.drum.predictors import Model, load_model
-from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.settings import Settings, wants_json_logs
 from datarobot_drum.drum.training.check_job import CheckJob, CheckReport, DataFile, Difference
 from datarobot_drum.drum.training.memory import peak_memory
 from datarobot_drum.drum.training.tables import payload_of, sample_of, write_table
@@ -114,7 +114,7 @@ def differing_rows(first: pd.DataFrame, second: pd.DataFrame) -> list[int]:
 def main(argv: Sequence[str]) -> int:
     """Do the check that the file describes and write the report."""
     job = CheckJob.read(Path(argv[0]))
-    setup_logging(job.logging_level)
+    setup_logging(job.logging_level, as_json=wants_json_logs())
     folder = Path(argv[0]).parent
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 import threading
+import time
 
 import pytest
 
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.lifecycle import WorkerLifecycle, get_worker_ctx, replace_worker
 
 
 def fail() -> None:
@@ -44,7 +47,7 @@ def test_cleanup_steps_run_in_descending_order_and_are_logged(
         )
     lifecycle.cleanup()
     assert done == ["a", "b", "c", "d"]
-    assert caplog.messages == [f"cleanup: step {name}" for name in "abcd"]
+    assert caplog.messages == [f"WorkerCtx cleanup: step {name}" for name in "abcd"]
 
 
 def test_both_may_be_called_twice() -> None:
@@ -117,7 +120,7 @@ def test_closeable_is_closed_at_cleanup(caplog: pytest.LogCaptureFixture) -> Non
     assert owner.calls == []
     lifecycle.cleanup()
     assert owner.calls == ["shutdown", "close"]
-    assert caplog.messages == ["cleanup: it", "cleanup: Closeable.close"]
+    assert caplog.messages == ["WorkerCtx cleanup: it", "WorkerCtx cleanup: Closeable.close"]
 
 
 @pytest.mark.parametrize("method", ["missing", "calls"])
@@ -125,3 +128,126 @@ def test_closeable_without_the_method_is_left_alone(method: str) -> None:
     lifecycle = WorkerLifecycle()
     lifecycle.add_closeable(Closeable(), method)
     lifecycle.cleanup()
+
+
+def test_threads_are_joined_at_the_same_time() -> None:
+    lifecycle, release = WorkerLifecycle(), threading.Event()
+    threads = [threading.Thread(target=release.wait, args=(30,)) for _ in range(5)]
+    for thread in threads:
+        lifecycle.add_thread(thread, join_timeout=0.2)
+        thread.start()
+    began = time.monotonic()
+    lifecycle.stop()
+    assert 0.2 <= time.monotonic() - began < 0.9
+    release.set()
+    for thread in threads:
+        thread.join(30)
+
+
+def test_step_that_is_stuck_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle, release, done = WorkerLifecycle(), threading.Event(), list[str]()
+    lifecycle.defer_stop(lambda: release.wait(30), desc="stuck", timeout=0.05)
+    lifecycle.defer_stop(lambda: done.append("next"))
+    lifecycle.stop()
+    release.set()
+    assert done == ["next"]
+    assert "step 'stuck' did not end within 0.1 s; going on with the next" in caplog.text
+
+
+def test_no_step_takes_longer_than_the_worker_has(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle, release = WorkerLifecycle(), threading.Event()
+    lifecycle.end_by(time.monotonic() - 1)
+    lifecycle.defer_cleanup(lambda: release.wait(30), timeout=20)
+    began = time.monotonic()
+    lifecycle.cleanup()
+    release.set()
+    assert time.monotonic() - began < 5
+
+
+def test_coroutine_functions_are_awaited() -> None:
+    lifecycle, done = WorkerLifecycle(), list[str]()
+
+    async def close() -> None:
+        await asyncio.sleep(0)
+        done.append("closed")
+
+    lifecycle.defer_stop(close)
+    lifecycle.defer_cleanup(close)
+    lifecycle.stop()
+    lifecycle.cleanup()
+    assert done == ["closed", "closed"]
+
+
+def test_coroutine_functions_run_on_the_loop_of_the_worker() -> None:
+    lifecycle, loops = WorkerLifecycle(), list[object]()
+
+    async def close() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    async def live() -> None:
+        lifecycle._loop = asyncio.get_running_loop()
+        lifecycle.defer_cleanup(close)
+        await asyncio.to_thread(lifecycle.cleanup)
+        assert loops == [asyncio.get_running_loop()]
+
+    asyncio.run(live())
+
+
+def test_coroutine_that_never_ends_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle = WorkerLifecycle()
+    lifecycle.defer_stop(lambda: asyncio.sleep(30), desc="sleep", timeout=0.1)
+    lifecycle.stop()
+    assert "step 'sleep'" in caplog.text
+
+
+class Killable:
+    """As a greenlet, as far as the lifecycle knows it."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+
+    def kill(self, *, timeout: float) -> None:
+        self.timeouts.append(timeout)
+
+
+def test_greenlet_is_killed_at_stop() -> None:
+    lifecycle, greenlet = WorkerLifecycle(), Killable()
+    lifecycle.add_greenlet(greenlet, kill_timeout=3)
+    lifecycle.stop()
+    assert greenlet.timeouts == [3]
+
+
+class Replaceable(WorkerLifecycle):
+    """Counts its ends instead of ending this process."""
+
+    ends = 0
+
+    def end_process(self) -> None:
+        self.ends += 1
+
+
+def test_worker_is_replaced_once(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle = Replaceable()
+    lifecycle.start()
+    assert get_worker_ctx() is lifecycle
+    for _ in range(2):
+        replace_worker("all slots are stuck")
+    assert (lifecycle.ends, lifecycle.leaving) == (1, True)
+    assert caplog.messages == ["this worker is drained and replaced: all slots are stuck"]
+
+
+def test_process_that_is_no_worker_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datarobot_drum.drum.lifecycle._current", [])
+    assert get_worker_ctx() is None
+    replace_worker("nothing to replace")
+
+
+def test_worker_ends_itself_with_sigterm() -> None:
+    heard = threading.Event()
+    old = signal.signal(signal.SIGTERM, lambda number, frame: heard.set())
+    try:
+        WorkerLifecycle().end_process()
+        # the kernel may give it to any thread, which wakes no main thread that waits for long
+        assert any(heard.wait(0.01) for _ in range(1000))
+    finally:
+        signal.signal(signal.SIGTERM, old)

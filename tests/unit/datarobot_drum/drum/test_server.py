@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -25,3 +26,35 @@ def test_workers_that_flask_does_not_have_are_told(workers, warnings, tmp_path, 
 def test_unknown_name_of_the_module_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         server.nothing  # noqa: B018  # the access is the test
+
+
+@pytest.mark.parametrize(
+    ("environ", "count"),
+    [
+        ({}, 0),
+        ({"DRUM_CLIENT_REQUEST_TIMEOUT": "300"}, 1),
+        ({"DRUM_UVICORN_GRACEFUL_TIMEOUT": "30"}, 1),
+        ({"DRUM_CLIENT_REQUEST_TIMEOUT": "30"}, 0),
+        ({"DRUM_CLIENT_REQUEST_TIMEOUT": "0"}, 0),
+    ],
+)
+def test_operator_is_told_of_a_stop_that_cuts_requests(environ, count, caplog):
+    server._compare_timeouts(Settings.load(environ))
+    assert len(caplog.records) == count
+
+
+def no_folder() -> str:
+    raise FileNotFoundError("no usable temporary directory")
+
+
+@pytest.mark.parametrize(("memory", "found"), [(None, None), ("here", "here")])
+def test_temporary_files_go_to_memory_where_they_can_go_nowhere_else(
+    memory, found, monkeypatch, tmp_path
+):
+    folder = str(tmp_path / memory) if memory else str(tmp_path / "missing")
+    (tmp_path / "here").mkdir()
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    monkeypatch.setattr(server, "MEMORY_FOLDER", folder)
+    server._find_temporary_folder()
+    assert os.environ.pop("TMPDIR", None) == (str(tmp_path / found) if found else None)

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from datarobot_drum.drum import worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError, UsageError
-from datarobot_drum.drum.lifecycle import WorkerLifecycle
+from datarobot_drum.drum.root_predictors.execution import CANCELLING_SECONDS
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.settings import ModelSpec, ServeSpec, Settings
@@ -29,19 +29,6 @@ def score(data, model):
     import pandas as pd
     return pd.DataFrame({"Predictions": [1.0] * len(data)})
 """
-
-
-@pytest.fixture(autouse=True)
-def untouched_process() -> Iterator[None]:
-    path, interval = list(sys.path), sys.getswitchinterval()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    sys.path[:] = path
-    sys.modules.pop("custom", None)
-    sys.setswitchinterval(interval)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
@@ -64,10 +51,10 @@ class Started:
     def __init__(self, spec: ServeSpec, server: PredictionServer | None = None) -> None:
         settings = Settings.load({"DRUM_UVICORN_GRACEFUL_TIMEOUT": "10"})
         self.codes: list[int] = []
-        self.lifecycle = WorkerLifecycle()
         self.server = server or worker.build_server(spec, settings, ServerType.FLASK)
+        self.lifecycle = worker.ServerCtx(self.server, spec, settings)
         loaded = threading.Event()
-        worker.start(self.server, spec, settings, self.lifecycle, self.codes.append)
+        worker.start(self.lifecycle, self.codes.append)
         self.server.when_loaded(loaded.set)
         assert loaded.wait(30)
 
@@ -205,3 +192,13 @@ def test_any_failure_to_build_the_app_is_a_boot_failure(error: BaseException) ->
     with pytest.raises(SystemExit) as stop:
         worker.exit_on_failure(build)
     assert stop.value.code == worker.BOOT_FAILURE
+
+
+def test_stop_waits_for_async_hooks_that_are_being_cancelled(
+    spec: Callable[..., ServeSpec],
+) -> None:
+    started = Started(spec())
+    started.server.wait_until_loaded(30)
+    (step,) = [s for s in started.lifecycle._stops if s.description == "prediction threads"]
+    assert worker.LAST_WORDS + CANCELLING_SECONDS < step.timeout < worker.CLEANUP_TIME
+    started.end()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 import psutil
 
 from datarobot_drum.drum.cli.load_test.server_process import Server
+from datarobot_drum.drum.resource_monitor import MIB, proportional_memory
 
-MIB = 1024 * 1024
 #: Reading the figures costs the client time, so not too often.
 INTERVAL = 0.5
 #: When there are more, every second one goes and the next are taken half as often.
@@ -90,7 +88,7 @@ class ProcessTree:
             processes = self._root.children(recursive=True)
         except psutil.NoSuchProcess:
             return None
-        rss, cpu, pss = 0.0, 0.0, [_pss(process.pid) for process in processes]
+        rss, cpu, pss = 0.0, 0.0, [proportional_memory(process.pid) for process in processes]
         for process in processes:
             try:
                 with process.oneshot():
@@ -111,16 +109,6 @@ class ProcessTree:
         if last is None or cpu < last[1] or now <= last[0]:
             return None
         return (cpu - last[1]) / (now - last[0])
-
-
-def _pss(pid: int) -> int | None:
-    """Proportional bytes of a process; None where the system does not tell."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return None
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
 
 
 def told_by(server: Server) -> tuple[float, float | None, float | None] | None:

@@ -12,7 +12,8 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.cli.load_test.cases import Case, Data
 from datarobot_drum.drum.cli.load_test.histogram import Histogram
 from datarobot_drum.drum.cli.load_test.load import Closed, Open, Outcome
-from datarobot_drum.drum.cli.load_test.memory import MIB, Point
+from datarobot_drum.drum.cli.load_test.memory import Point
+from datarobot_drum.drum.resource_monitor import MIB
 
 #: Changes when a key of the JSON report changes its meaning or goes.
 SCHEMA = 1

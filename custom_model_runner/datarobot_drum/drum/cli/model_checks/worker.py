@@ -26,11 +26,12 @@ ENDED_BY_MODEL = "the model code ended the process with sys.exit({})"
 def main() -> int:
     """Answer trials until there are no more."""
     from datarobot_drum.drum.observability.logs import setup_logging
+    from datarobot_drum.drum.settings import wants_json_logs
 
     trials, verdicts = (_own(int(number)) for number in sys.argv[1:3])
     lines = os.fdopen(trials, encoding="utf-8")
     setup = Setup.from_json(lines.readline())
-    setup_logging(setup.logging_level)
+    setup_logging(setup.logging_level, as_json=wants_json_logs())
     with os.fdopen(verdicts, "w", encoding="utf-8") as answers:
         return _serve(Session(setup), _queued(lines), answers)
 

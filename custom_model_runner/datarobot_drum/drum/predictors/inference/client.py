@@ -16,6 +16,7 @@ from datarobot_drum.drum.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.upstream import Upstream, UpstreamStream
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class UpstreamClient:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
             # events must come one by one, which compression would hinder
             headers={"Accept-Encoding": "identity"},
+            event_hooks={"request": [lambda request: spans.propagate(request.headers)]},
             trust_env=False,
         )
         self.http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ import pytest
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.hooks import spec
-from datarobot_drum.drum.hooks.loader import ModelHooks, bind, load_hooks
+from datarobot_drum.drum.hooks.loader import ModelHooks, bind, is_async, load_hooks
+from datarobot_drum.drum.hooks.loops import use_awaiter
+from datarobot_drum.drum.hooks.model_loop import ModelLoop
 
 
 def function(signature: str, body: str = "return dict(locals())") -> Callable[..., Any]:
@@ -211,6 +215,54 @@ def test_async_generator_that_nobody_reads_on_is_closed() -> None:
     assert closed == [True]
 
 
+class Clinging:
+    """A stream of a client library, which has no `aclose`."""
+
+    closed = 0
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        yield 1
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_stream_of_an_async_client_becomes_an_iterator_and_is_closed() -> None:
+    stream = Clinging()
+
+    async def chat(params: int, model: int) -> Clinging:
+        return stream
+
+    assert list(bind(spec.CHAT, chat)(1, 2)) == [1]
+    assert stream.closed == 1
+
+
+def test_model_that_can_be_iterated_asynchronously_stays_as_it_is() -> None:
+    stream = Clinging()
+    assert bind(spec.LOAD_MODEL, lambda code_dir: stream)("here") is stream
+
+
+def passed_on(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "function",
+    [awaited, counted, AsyncScorer(), functools.partial(awaited, 1), passed_on(awaited)],
+)
+def test_async_def_is_seen_through_what_is_around_it(function: Callable[..., Any]) -> None:
+    assert is_async(function)
+
+
+@pytest.mark.parametrize("function", [function("data, model"), Scorer(), Scorer().score, max, dict])
+def test_other_functions_are_not_async(function: Callable[..., Any]) -> None:
+    assert not is_async(function)
+
+
 def write(path: Path, code: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(textwrap.dedent(code))
@@ -297,6 +349,44 @@ def test_task_that_is_no_task_class_is_refused(tmp_path: Path, task: str) -> Non
     path = write(tmp_path / "sub" / "custom.py", task)
     with pytest.raises(StartupError, match="must inherit from the CustomTaskInterface"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "shares"),
+    [
+        ("async def score(data, model): pass\ndef transform(data, model): pass", True),
+        ("async def load_model(code_dir): pass\ndef score(data, model): pass", False),
+        ("def score(data, model): pass", False),
+    ],
+)
+def test_hooks_share_a_loop_when_one_that_answers_is_async(
+    tmp_path: Path, code: str, shares: bool
+) -> None:
+    found = load(write(tmp_path / "sub" / "custom.py", code))
+    assert found.is_async is shares
+    assert {hook.shares_loop for hook in found.bound.values()} == {shares}
+
+
+def test_hooks_that_share_a_loop_are_awaited_where_the_thread_says(tmp_path: Path) -> None:
+    code = """
+    import threading
+    async def score(data, model): return threading.current_thread().name
+    async def chat(params, model): yield threading.current_thread().name
+    """
+    found, loop = load(write(tmp_path / "sub" / "custom.py", code)), ModelLoop()
+    use_awaiter(loop)
+    try:
+        score, chat = found.bound["score"], found.bound["chat"]
+        assert (score(1, 2), list(chat(1, 2))) == ("model-loop", ["model-loop"])
+        assert bind(spec.SCORE, where)(1, 2) == threading.current_thread().name
+    finally:
+        use_awaiter(None)
+        loop.close(20)
+
+
+async def where(data: int, model: int) -> str:
+    await asyncio.sleep(0)
+    return threading.current_thread().name
 
 
 def test_class_task_hides_all_hooks(tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from datarobot_drum.drum.hooks.loops import close_thread_loop, thread_loop
+from datarobot_drum.drum.hooks.loops import (
+    adopt_thread_loop,
+    close_thread_loop,
+    share_thread_loop,
+    thread_loop,
+)
 
 
 def in_thread(call: Callable[[], Any]) -> Any:
@@ -44,3 +49,21 @@ def test_closed_loop_is_replaced() -> None:
 
 def test_thread_without_a_loop_has_none_to_close() -> None:
     assert in_thread(close_thread_loop) is None
+
+
+def test_shared_loop_is_current_in_who_adopts_it_and_closed_by_neither() -> None:
+    def share() -> asyncio.AbstractEventLoop:
+        shared = share_thread_loop()
+        close_thread_loop()
+        return shared
+
+    loop = in_thread(share)
+
+    def adopt() -> bool:
+        adopt_thread_loop(loop)
+        same = asyncio.get_event_loop() is loop and thread_loop() is loop
+        close_thread_loop()
+        return same and not loop.is_closed()
+
+    assert in_thread(adopt)
+    loop.close()

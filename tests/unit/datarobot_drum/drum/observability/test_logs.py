@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from datarobot_drum.drum.observability.context import request_id
-from datarobot_drum.drum.observability.logs import LOG_LEVELS, setup_logging
+from datarobot_drum.drum.observability.logs import LOG_LEVELS, SERVER_LOGGERS, setup_logging
 
 logger = logging.getLogger("drum.test")
 
@@ -84,3 +84,35 @@ def test_levels_are_those_of_the_option() -> None:
         "critical",
         "fatal",
     }
+
+
+@pytest.fixture
+def server_loggers() -> Iterator[None]:
+    """Restored at the end."""
+    loggers = [logging.getLogger(name) for name in SERVER_LOGGERS]
+    before = [(each.level, each.propagate, each.handlers) for each in loggers]
+    yield
+    for each, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        each.setLevel(level)
+        each.propagate, each.handlers = propagate, handlers
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"), [("trace", 5), ("debug", 10), ("warning", 30), ("critical", 50)]
+)
+def test_servers_log_at_a_level_of_their_own(
+    level: str, shown: int, server_loggers: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logging.getLogger("uvicorn.error").propagate = False
+    setup_logging("error", server_level=level)
+    for name in SERVER_LOGGERS:
+        logging.getLogger(name).log(shown - 1, "hidden")
+        logging.getLogger(name).log(shown, "told")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[3] for line in lines] == [f"{name}:" for name in SERVER_LOGGERS]
+    assert logging.getLogger().level == logging.ERROR
+
+
+def test_development_server_does_not_choose_its_level() -> None:
+    setup_logging("error")
+    assert logging.getLogger("werkzeug").level == logging.ERROR

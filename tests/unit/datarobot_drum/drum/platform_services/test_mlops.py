@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import StartupError
 from datarobot_drum.drum.payloads import OutputRules, Predictions
 from datarobot_drum.drum.platform_services.mlops import start_reports
-from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reports
+from datarobot_drum.drum.platform_services.reporting import NO_REPORTS, Reporter, Reports
 from datarobot_drum.drum.settings import ModelSpec, Settings
 
 #: the library's own: old ways of pandas, files left to the garbage collector
@@ -58,6 +60,33 @@ def test_embedded_reports_reach_the_spool(tmp_path: Path):
     to.hook_keywords["mlops"].report_deployment_stats(3, 1.5)
     to.stop()
     assert json.loads(spooled(tmp_path)[0]["data"])["numPredictions"] == 3
+
+
+def test_bounds_of_the_settings_hold(tmp_path: Path):
+    bounds = {"DEPTH": 1, "BYTES": 100}
+    to = start(
+        spec(reports="embedded"),
+        f"spooler_type=filesystem;directory={tmp_path}",
+        DRUM_REPORT_FLUSH_TIMEOUT="0.1",
+        **{f"DRUM_REPORT_QUEUE_{name}": str(value) for name, value in bounds.items()},
+    )
+    queue = to._calls  # type: ignore[attr-defined]
+    began, let_go = threading.Event(), threading.Event()
+
+    def hold(reporter: Reporter) -> None:
+        began.set()
+        let_go.wait(20)
+
+    queue.put(hold, 60)
+    assert began.wait(20)
+    for size in (50, 40, 0):
+        # too many bytes, one that may wait, too many that wait
+        queue.put(hold, size)
+    assert to.figures() == {"sent": 0, "dropped": 2, "failed": 0, "waiting": 1}
+    clock = time.monotonic()
+    to.stop()
+    assert time.monotonic() - clock < 5 - 0.1
+    let_go.set()
 
 
 def test_nothing_is_reported_where_nobody_asked():

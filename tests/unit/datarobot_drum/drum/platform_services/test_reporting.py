@@ -9,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from opentelemetry import trace
+from opentelemetry.context import get_value
 
 from datarobot_drum.drum.enum import TargetType
 from datarobot_drum.drum.errors import HookError, NotSupported
+from datarobot_drum.drum.observability import spans
 from datarobot_drum.drum.payloads import OutputRules, Payload, Predictions, read_table
 from datarobot_drum.drum.platform_services.reporting import (
     NO_REPORTS,
@@ -309,3 +312,13 @@ def test_unstructured_hook_reports_by_itself(receiver: Receiver, start: Start):
     to.stop()
     assert receiver.stats == [(2, False)]
     assert receiver.data == [({"a": [1]}, [3], ["x"], ["y"]), (None, [4], None, None)]
+
+
+def test_reports_make_no_spans(start: Start) -> None:
+    spans.turn_on(trace.get_tracer("test"))
+    seen: list[Any] = []
+    queue = start()
+    queue.put(lambda reporter: seen.append(get_value("suppress_instrumentation")), 1)
+    queue.stop()
+    spans.turn_off()
+    assert seen == [True]

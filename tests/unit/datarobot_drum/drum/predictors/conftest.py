@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,6 @@ EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
     "binary": {"positive_class_label": "yes", "negative_class_label": "no"},
     "multiclass": {"class_labels": ("a", "b", "c")},
 }
-
-
-@pytest.fixture(autouse=True)
-def clean_imports() -> Iterator[None]:
-    """Forget the test's `custom.py`."""
-    path = list(sys.path)
-    yield
-    sys.path[:] = path
-    sys.modules.pop("custom", None)
 
 
 @pytest.fixture

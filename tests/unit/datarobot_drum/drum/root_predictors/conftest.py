@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,15 +22,6 @@ EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
     "binary": {"positive_class_label": "yes", "negative_class_label": "no"},
     "multiclass": {"class_labels": ("a", "b", "c")},
 }
-
-
-@pytest.fixture(autouse=True)
-def clean_imports() -> Iterator[None]:
-    """Each test imports its own `custom.py`."""
-    path = list(sys.path)
-    yield
-    sys.path[:] = path
-    sys.modules.pop("custom", None)
 
 
 @pytest.fixture
@@ -67,6 +57,8 @@ def run(serve: Callable[..., PredictionServer]) -> Iterator[Callable[..., Predic
     def run(*args: Any, **options: Any) -> PredictionServer:
         servers.append(serve(*args, **options))
         servers[-1].threads.start(lambda: None)
+        # a stop does not wait for a load that goes on
+        assert servers[-1].threads._loaded.wait(10)
         return servers[-1]
 
     yield run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -26,11 +27,17 @@ def test_gate_counts_one_call_from_admission_to_its_end() -> None:
     assert gate.figures() == {
         "running": 0,
         "waiting": 0,
+        "oldest_waiting_seconds": 0.0,
+        "bytes_held": 0,
         "accepted": 1,
         "rejected": 0,
         "timed_out": 0,
+        "deadline_exceeded": 0,
+        "abandoned": 0,
         "max_running": 1,
         "max_waiting": 2,
+        "max_waiting_seconds": 0,
+        "max_bytes_held": 0,
     }
 
 
@@ -63,7 +70,88 @@ def test_gate_counts_those_that_waited_too_long() -> None:
     assert gate.figures()["waiting"] == 0
 
 
-def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: list[int]) -> None:
+class Busy:
+    """A call that should have ended at `end`."""
+
+    def __init__(self, end: float = 0) -> None:
+        self.end = end
+
+    def due(self) -> float:
+        return self.end
+
+    def is_blocking(self) -> bool:
+        return True
+
+
+def test_gate_tells_how_long_the_first_in_line_has_waited() -> None:
+    gate = ProductionBackpressure(1, 5)
+    calls = [Busy(), Busy(), Busy()]
+    for call in calls:
+        gate.admit(call)
+        time.sleep(0.02)
+    assert gate.figures()["oldest_waiting_seconds"] >= 0.06
+    gate.start(calls[0])
+    gate.leave(calls[1])
+    assert 0.02 <= gate.figures()["oldest_waiting_seconds"] < 0.06
+    gate.start(calls[2])
+    assert gate.figures()["oldest_waiting_seconds"] == 0
+
+
+def test_gate_warns_before_the_body_is_read_and_counts_that() -> None:
+    gate = ProductionBackpressure(1, 0)
+    gate.check()
+    gate.admit()
+    with pytest.raises(Overloaded):
+        gate.check()
+    assert (gate.figures()["accepted"], gate.figures()["rejected"]) == (1, 1)
+
+
+def test_gate_refuses_bytes_past_its_limit() -> None:
+    gate = ProductionBackpressure(1, 5, max_bytes=100)
+    gate.hold(60)
+    gate.check_bytes(40)
+    for refused in (gate.hold, gate.check_bytes):
+        with pytest.raises(Overloaded, match="hold 60 bytes") as raised:
+            refused(41)
+        assert raised.value.retry_after == RETRY_WHEN_FULL
+    gate.release(60)
+    assert (gate.figures()["bytes_held"], gate.figures()["rejected"]) == (0, 2)
+
+
+def test_gate_takes_any_body_when_nothing_else_is_held() -> None:
+    gate = ProductionBackpressure(1, 5, max_bytes=100)
+    gate.check_bytes(500)
+    gate.hold(90)
+    gate.hold(400, held=90)
+    assert gate.figures()["bytes_held"] == 490
+    with pytest.raises(Overloaded):
+        gate.hold(1)
+
+
+def test_gate_without_a_limit_of_bytes_counts_them() -> None:
+    gate = ProductionBackpressure(1, 5)
+    gate.hold(10**12)
+    gate.hold(1)
+    assert gate.figures()["bytes_held"] == 10**12 + 1
+
+
+def test_gate_is_stuck_when_all_slots_are_past_their_time() -> None:
+    gate = ProductionBackpressure(2, 5)
+    now = time.monotonic()
+    late, later, in_time = Busy(now - 9), Busy(now - 5), Busy(now + 60)
+    for call in (late, in_time):
+        gate.admit(call)
+        gate.start(call)
+        assert gate.stuck_since() is None
+    gate.finish(in_time)
+    gate.admit(later)
+    gate.start(later)
+    assert gate.stuck_since() == now - 5
+    gate.finish(late)
+    assert gate.stuck_since() is None
+
+
+def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: list[float]) -> None:
     choices = random.Random(seed)
     for _ in range(rounds):
         try:
@@ -81,7 +169,7 @@ def pass_through(gate: ProductionBackpressure, rounds: int, seed: int, seen: lis
 
 def test_gate_keeps_its_limits_and_leaks_nothing_under_many_threads() -> None:
     gate = ProductionBackpressure(3, 4)
-    seen: list[int] = []
+    seen: list[float] = []
     threads = [
         threading.Thread(target=pass_through, args=(gate, 200, seed, seen)) for seed in range(24)
     ]

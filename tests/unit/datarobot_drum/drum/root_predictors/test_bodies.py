@@ -17,6 +17,7 @@ from datarobot_drum.drum.errors import (
     Overloaded,
     PayloadTooLarge,
 )
+from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
 from datarobot_drum.drum.root_predictors.bodies import SPOOL_BYTES, SpooledUploadFile
 
 FILE_LIMIT = 1024 * 1024
@@ -207,3 +208,18 @@ def test_body_that_was_cut_off_is_never_given_out() -> None:
     with pytest.raises(MalformedRequest, match="ended early"):
         body.check()
     assert not body.feed(b"2\n")
+
+
+def test_body_takes_bytes_from_the_gate_until_it_is_closed() -> None:
+    gate = ProductionBackpressure(1, 1, max_bytes=100)
+    first, second = SpooledUploadFile(gate=gate), SpooledUploadFile(gate=gate)
+    assert first.declare(500)
+    assert first.feed(b"x" * 90)
+    assert gate.figures()["bytes_held"] == 90
+    assert not second.feed(b"x" * 11)
+    assert not SpooledUploadFile(gate=gate).declare(11)
+    for _ in range(2):
+        first.close()
+    assert (second.is_refused, gate.figures()["bytes_held"]) == (True, 0)
+    with pytest.raises(Overloaded, match="other requests hold 90 bytes"):
+        second.check()

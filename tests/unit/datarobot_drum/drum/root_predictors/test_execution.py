@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 import pytest
 
-from datarobot_drum.drum.errors import DeadlineExceeded, Overloaded
+from datarobot_drum.drum.errors import DeadlineExceeded, NotReady, Overloaded
 from datarobot_drum.drum.observability.context import is_abandoned
 from datarobot_drum.drum.root_predictors.admission import ProductionBackpressure
+from datarobot_drum.drum.root_predictors.deadlines import FOREVER, Deadline, current_deadline
 from datarobot_drum.drum.root_predictors.execution import (
-    FOREVER,
     Job,
     Limits,
     PredictionThreads,
@@ -55,7 +56,7 @@ class Line:
         assert self.entered.acquire(timeout=30)
         return job
 
-    def finish(self) -> dict[str, int]:
+    def finish(self) -> dict[str, float]:
         """Let everything run to its end; the figures then."""
         self.release.set()
         done = threading.Event()
@@ -165,13 +166,13 @@ def test_job_is_refused_when_the_line_is_full(line: Line) -> None:
 
 @pytest.mark.parametrize(
     ("queue_timeout", "deadline", "patience"),
-    [(30, 600, 30), (30, 5, 5), (0, 600, 600), (30, 0, 30), (0, 0, FOREVER)],
+    [(30, 600, 30), (30, 5, 5), (0, 600, 600), (30, 0, 30), (0, 0, FOREVER), (9, -1, 0)],
 )
 def test_job_s_front_first_asks_at_the_nearer_limit(
     queue_timeout: float, deadline: float, patience: float
 ) -> None:
     job = Job(Reply, lambda: None, Line().gate, Limits(queue_timeout, deadline))
-    assert job.patience() == patience
+    assert job.patience() == pytest.approx(patience, abs=1)
 
 
 def test_job_in_time_tells_how_long_it_may_take(line: Line) -> None:
@@ -206,13 +207,54 @@ def test_job_over_its_deadline_keeps_the_slot_until_the_model_returns(line: Line
     assert job.reply is None
 
 
+def test_job_has_the_deadline_of_its_request(line: Line) -> None:
+    def held_and_late() -> None:
+        current_deadline.set(Deadline(OVER))
+        job = line.held(limits=Limits(0, 1000))
+        with pytest.raises(DeadlineExceeded, match="within -1 s"):
+            job.overdue()
+        job.abandon()
+
+    copy_context().run(held_and_late)
+    figures = line.finish()
+    assert (figures["deadline_exceeded"], figures["abandoned"]) == (1, 0)
+
+
+def test_line_is_stuck_when_its_slot_is_past_its_deadline(line: Line) -> None:
+    line.held(limits=Limits(0, OVER))
+    since = line.gate.stuck_since()
+    assert since is not None
+    assert since < time.monotonic()
+    line.finish()
+    assert line.gate.stuck_since() is None
+
+
+def test_stream_that_flows_is_never_stuck(line: Line) -> None:
+    def stream() -> Iterator[bytes]:
+        time.sleep(0.3)
+        yield b"a"
+        line.entered.release()
+        assert line.release.wait(30)
+
+    line.job(lambda: Reply(stream=stream()), Limits(0, 0.2))
+    assert line.entered.acquire(timeout=30)
+    assert line.gate.stuck_since() is None
+    eventually_stuck = time.monotonic() + 20
+    while line.gate.stuck_since() is None:
+        assert time.monotonic() < eventually_stuck
+        time.sleep(0.01)
+    line.finish()
+
+
 def test_job_that_nobody_waits_for_leaves_the_line(line: Line) -> None:
     line.held()
     job = line.job()
     job.abandon()
+    job.abandon()
     assert not job.is_waiting
     figures = line.finish()
     assert (figures["waiting"], figures["timed_out"], figures["running"]) == (0, 0, 0)
+    assert figures["abandoned"] == 1
 
 
 def test_job_that_runs_is_ignored_when_abandoned_and_may_be_done(line: Line) -> None:
@@ -430,3 +472,55 @@ def test_prediction_thread_has_an_event_loop(line: Line) -> None:
     line.threads.submit(Job(call, done.set, line.gate, UNLIMITED))
     assert done.wait(30)
     assert seen == ["slept"]
+
+
+def test_expired_jobs_are_answered_and_keep_the_slot_until_the_model_returns(line: Line) -> None:
+    woken, discarded = threading.Semaphore(0), threading.Event()
+    running = line.held()
+    waiting = Job(Reply, woken.release, line.gate, UNLIMITED, discarded.set)
+    line.threads.submit(waiting)
+    line.threads.expire("the end")
+    assert woken.acquire(timeout=30)
+    assert discarded.is_set()
+    for job in (running, waiting):
+        with pytest.raises(NotReady, match="the end"):
+            job.overdue()
+    assert line.threads.is_busy
+    assert line.finish() | {"running": 0, "waiting": 0} == line.gate.figures()
+    assert not line.threads.is_busy
+
+
+def test_expired_stream_ends_with_an_error_event(line: Line) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"first"
+        line.entered.release()
+        assert line.release.wait(30)
+        yield b"second"
+
+    done = threading.Event()
+    job = Job(lambda: Reply(stream=pieces()), done.set, line.gate, UNLIMITED)
+    line.threads.submit(job)
+    assert done.wait(30)
+    assert line.entered.acquire(timeout=30)
+    assert job.reply is not None
+    assert job.reply.buffer is not None
+    line.threads.expire("the end")
+    line.threads.expire("again")
+    received = b"".join(job.reply.buffer)
+    assert received.startswith(b'firstdata: {"error": {"message": "the end"')
+    line.finish()
+    assert list(job.reply.buffer) == []
+
+
+def test_job_that_is_done_or_that_nobody_waits_for_does_not_expire(line: Line) -> None:
+    done = threading.Event()
+    job = Job(Reply, done.set, line.gate, UNLIMITED)
+    line.threads.submit(job)
+    assert done.wait(30)
+    left = line.held()
+    left.abandon()
+    for over in (job, left):
+        over.expire("the end")
+    assert job.overdue() == 0
+    line.finish()
+    assert left.reply is None

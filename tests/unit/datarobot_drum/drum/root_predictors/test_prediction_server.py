@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.errors import LoadHookError, Overloaded, StartupError
+from datarobot_drum.drum.errors import LoadHookError, NotReady, Overloaded, StartupError
 from datarobot_drum.drum.exceptions import CustomHTTPError
 from datarobot_drum.drum.observability.context import request_id
+from datarobot_drum.drum.observability.record import Record, current_record
 from datarobot_drum.drum.predictors import Model
 from datarobot_drum.drum.root_predictors.bodies import SpooledUploadFile
 from datarobot_drum.drum.root_predictors.execution import Limits
@@ -21,7 +21,7 @@ from datarobot_drum.drum.root_predictors.predict_mixin import RequestAdapter
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.probes import State
 from datarobot_drum.drum.root_predictors.replies import Reply
-from datarobot_drum.drum.root_predictors.routes import ROUTES, Route
+from datarobot_drum.drum.root_predictors.routes import ROUTES, STATUS_PAGE, Route
 
 Serve = Callable[..., PredictionServer]
 Ask = Callable[..., Reply]
@@ -140,6 +140,12 @@ def test_interrupt_outside_model_code_goes_through(ask: Ask) -> None:
         ask(Broken(), "readyz")
 
 
+def test_probes_are_the_paths_that_platforms_ask_again_and_again() -> None:
+    probes = PredictionServer(prefix="/p").probe_paths()
+    assert {"/p/", "/p", "/p/livez", "/p/health/", "/p/ping"} <= probes
+    assert probes & {"/p/predict/", "/p/info/", "/p/stats/", "/livez"} == set()
+
+
 def test_request_is_closed_whatever_happens(serve: Serve) -> None:
     for code in (SCORE, RAISING.format("SystemExit(1)")):
         body = SpooledUploadFile(spool_bytes=1)
@@ -147,14 +153,6 @@ def test_request_is_closed_whatever_happens(serve: Serve) -> None:
         body.spill()
         serve(code).handle(BY_NAME["predict"], predict_request(body))
         assert not body.is_on_disk
-
-
-def test_errors_are_logged_with_method_path_and_id(
-    ask: Ask, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    ask(PredictionServer(), "predict", b"a\n1\n")
-    assert "API [POST /predict/] request time: " in caplog.text
 
 
 @pytest.mark.parametrize("name", ["predict", "chat", "info", "ping", "capabilities"])
@@ -166,7 +164,7 @@ def test_routes_wait_for_the_model_with_503(name: str, ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    [r for r in ROUTES if r.name not in ("livez", "readyz", "startupz")],
+    [r for r in ROUTES if r.name not in {"livez", "readyz", "startupz", "metrics"} | STATUS_PAGE],
     ids=lambda r: r.name,
 )
 def test_every_other_route_of_a_failed_worker_is_513(route: Route, ask: Ask) -> None:
@@ -359,7 +357,8 @@ def test_routes_get_the_prefix_and_the_bare_prefix_is_ping() -> None:
 
 def test_routes_without_prefix_are_those_of_the_table() -> None:
     paths = [path for path, _ in PredictionServer().routes()]
-    assert paths == [path for route in ROUTES for path in route.all_paths]
+    shown = [route for route in ROUTES if route.name not in STATUS_PAGE]
+    assert paths == [path for route in shown for path in route.all_paths]
 
 
 class Registered:
@@ -422,3 +421,61 @@ def test_unmatched_method_is_405_with_the_allowed_ones() -> None:
     reply = PredictionServer().unmatched(405, {"POST", "OPTIONS"})
     assert (reply.status, reply.headers) == (405, (("Allow", "OPTIONS, POST"),))
     assert message(reply) == "ERROR: method not allowed; use one of OPTIONS, POST"
+
+
+def test_server_that_expires_lets_nobody_wait_for_the_model(load: Load) -> None:
+    server, told = PredictionServer(), list[str]()
+    server.when_loaded(lambda: told.append("before"))
+    server.expire()
+    server.when_loaded(lambda: told.append("after"))
+    assert told == ["before", "after"]
+    assert not server.wait_until_loaded(30)
+    server.load(lambda: (load(SCORE), None))
+    assert server.state is State.DRAINING
+
+
+def test_call_after_the_end_is_503_and_reaches_no_model(run: Serve) -> None:
+    server = run(HELD)
+    custom = sys.modules["custom"]
+    custom.RELEASE.set()
+    server.expire()
+    reply = server.call(BY_NAME["predict"], predict_request())
+    assert (reply.status, "shutting down" in message(reply)) == (503, True)
+    with pytest.raises(NotReady, match="shutting down"):
+        server.check_line()
+    assert not custom.ENTERED.acquire(blocking=False)
+
+
+def test_call_that_expires_is_503(run: Serve) -> None:
+    server = run(HELD)
+    custom = sys.modules["custom"]
+
+    def expire() -> None:
+        assert custom.ENTERED.acquire(timeout=30)
+        server.expire()
+
+    expiring = threading.Thread(target=expire)
+    expiring.start()
+    reply = server.call(BY_NAME["predict"], predict_request())
+    custom.RELEASE.set()
+    expiring.join(30)
+    assert reply.status == 503
+    assert message(reply).startswith("ERROR: the server is shutting down")
+
+
+@pytest.fixture
+def record() -> Iterator[Record]:
+    record = Record("id", "POST", "/invocations")
+    token = current_record.set(record)
+    yield record
+    current_record.reset(token)
+
+
+def test_record_gets_the_route_that_its_request_took(record: Record) -> None:
+    PredictionServer().note(ROUTES[0])
+    assert (record.route, record.operation) == ("/predict/", "predict")
+
+
+def test_route_is_taken_where_nobody_keeps_records() -> None:
+    PredictionServer().note(ROUTES[0])
+    assert current_record.get() is None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
 import time
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from tests.operations.certificates import make_certificate
+from tests.stand_ins.http_service import listening
 
 from datarobot_drum.drum.predictors.inference import events
 from datarobot_drum.drum.settings import InferenceSettings
@@ -29,6 +34,30 @@ def test_platform_is_told_the_stage(inference_server):
     assert received.header("Authorization") == ["Bearer secret"]
     told = received.json()
     assert (told["title"], told["deploymentId"]) == ("Deployment stage 2 out of 3", "d1")
+
+
+@pytest.mark.parametrize(("word", "is_told"), [("true", False), ("false", True)])
+def test_certificate_of_the_platform_is_checked_unless_told_otherwise(
+    word, is_told, tmp_path, caplog
+):
+    received = threading.Event()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(make_certificate(tmp_path))
+
+    class Platform(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the library's name
+            received.set()
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Nothing."""
+
+    with listening(Platform, context) as address:
+        environ = {"DATAROBOT_ENDPOINT": address, "verifySSL": word, **PLATFORM}
+        events.reporter(InferenceSettings.load(environ))(1)
+        wait_for(lambda: received.is_set() or "cannot report" in caplog.text)
+        assert received.is_set() is is_told
 
 
 def test_platform_that_does_not_listen_is_only_logged(free_port, caplog):
