@@ -42,6 +42,7 @@ class DrainingServer(Server):
         super().__init__(config)
         self._worker = worker
         self._stop_at: float | None = None
+        self._sockets: list[socket.socket] = []
         self._idle_since: dict[Any, float] = {}
 
     @property
@@ -54,8 +55,21 @@ class DrainingServer(Server):
         if sig == signal.SIGINT:
             self.end_at_once()
         elif self._stop_at is None:
+            if not self.started and noticeboard.own().must_wait:
+                self._let_go_of_sockets()
             delay = 0.0 if self._ctx is None else self._ctx.begin_drain()
             self._stop_at = time.monotonic() + delay
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """As Uvicorn's; keeps the list, which it reads when its turn to listen has come."""
+        self._sockets = sockets or []
+        await super().serve(sockets)
+
+    def _let_go_of_sockets(self) -> None:
+        """Connections are for those that serve."""
+        while self._sockets:
+            self._sockets.pop().close()
+        noticeboard.own().leaving = True
 
     def end_at_once(self) -> None:
         """SIGINT and SIGQUIT: what runs is answered that it is over."""

@@ -24,6 +24,8 @@ from datarobot_drum.drum.worker import BOOT_FAILURE
 
 #: Seconds after SIGINT or SIGQUIT until workers that are still there are killed.
 QUICK_STOP = 4.0
+#: Seconds at most that a stop waits for workers that load to let go of the socket.
+DISMISSAL = 1.0
 #: Seconds for the kernel to end killed workers.
 LAST_REAP = 2.0
 #: Seconds that workers get beyond their own limit, which should always be enough.
@@ -70,9 +72,7 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         due = [worker for worker in serving if self._is_due(worker)]
         fresh = [worker for worker in serving if not self._is_due(worker)]
         self.restarts.look_at(self.num_workers, serving)
-        ready = [worker for worker in serving if worker.board.ready]
-        for worker in serving:
-            worker.board.must_wait = bool(ready)
+        self._tell_who_serves()
         missing = self.num_workers - len(serving)
         if missing > 0:
             self._spawn(missing)
@@ -80,6 +80,12 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
             self._spawn(1)
         elif missing < 0 and all(worker.board.ready for worker in fresh):
             self._retire((due or fresh)[0])
+
+    def _tell_who_serves(self) -> None:
+        serving = self._in_service()
+        ready = [worker for worker in serving if worker.board.ready]
+        for worker in serving:
+            worker.board.must_wait = bool(ready)
 
     def spawn_workers(self) -> None:
         """Gunicorn's name for it."""
@@ -197,12 +203,30 @@ class DrumArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
         # workers have the sockets, too, and listen for as long as they should
         sock.close_sockets(self.LISTENERS, not self.systemd)
         self.LISTENERS = []
+        if graceful:
+            self._dismiss_waiting()
         self.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
         limit = self.cfg.graceful_timeout + MARGIN if graceful else QUICK_STOP
         self._wait_for_workers(limit, graceful)
         self.kill_workers(signal.SIGKILL)
         self._wait_for_workers(LAST_REAP, graceful=False)
         orphans.end({})
+
+    def _dismiss_waiting(self) -> None:
+        """End workers that load while others serve before those others.
+
+        They could not answer what reaches the socket they share, and if they were the last to
+        close it, its connections would be lost.
+        """
+        self._tell_who_serves()
+        loading = [w for w in self._in_service() if w.board.must_wait and not w.board.ready]
+        for worker in loading:
+            self.kill_worker(worker.pid, signal.SIGTERM)
+        end = time.monotonic() + DISMISSAL
+        while loading and time.monotonic() < end:
+            time.sleep(0.005)
+            self.reap_workers()
+            loading = [w for w in self._in_service() if w in loading and not w.board.ready]
 
     def _wait_for_workers(self, seconds: float, graceful: bool) -> None:
         end = time.monotonic() + seconds

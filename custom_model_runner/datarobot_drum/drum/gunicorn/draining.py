@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -45,6 +45,7 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
         super().__init__(*args, **kwargs)
         # Gunicorn ends a worker at this number; ours waits for its successor
         self._due_after, self.max_requests = self.max_requests, sys.maxsize
+        self._is_waiting = False
 
     def init_signals(self) -> None:
         """As Gunicorn's; signals that came since the fork come now."""
@@ -59,15 +60,31 @@ class Draining(Worker):  # type: ignore[misc]  # the package has no types
 
     def run(self) -> None:
         """Serve, from the moment on when this worker is needed or ready."""
+        self.wait_for_turn(time.sleep)
+        if self.sockets:
+            super().run()
+
+    def wait_for_turn(self, sleep: Callable[[float], object]) -> None:
+        """Return when others do not serve, or this worker can, or is to end."""
         board = noticeboard.own()
+        self._is_waiting = True
         while self.alive and board.must_wait and not board.ready:
             # a model may load for longer than the arbiter lets a worker be silent
             self.notify()
-            time.sleep(POLL_PERIOD)
-        super().run()
+            sleep(POLL_PERIOD)
+        self._is_waiting = False
+
+    def _let_go_of_sockets(self) -> None:
+        listeners, self.sockets = self.sockets, []
+        for listener in listeners:
+            listener.close()
+        noticeboard.own().leaving = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: not ready from now on; listening ends now, or after the pre-stop delay."""
+        if self._is_waiting and not noticeboard.own().ready:
+            # connections are for those that serve
+            self._let_go_of_sockets()
         ctx = current_ctx()
         if ctx is not None and ctx.leaving and self._waits_to_stop():
             return
@@ -206,10 +223,7 @@ class DrainingGevent(Draining):
         """Serve until SIGTERM, then until all connections are closed or time is over."""
         import gevent
 
-        board = noticeboard.own()
-        while self.alive and board.must_wait and not board.ready:
-            self.notify()
-            gevent.sleep(POLL_PERIOD)
+        self.wait_for_turn(gevent.sleep)
         servers = [self._start_server(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
