@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ STYLE: Any = {
 }
 
 
-def figure_grid(rows: int, columns: int) -> tuple[Figure, Sequence[Sequence[Any]]]:
+def figure_grid(rows: int, columns: int) -> tuple[Figure, Any]:
     """An empty drawing and its axes, row by row."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6 * columns, 2.4 * rows), layout="constrained")

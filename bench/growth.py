@@ -107,6 +107,4 @@ def fit(groups: Iterable[Sequence[Point]], confidence: float = CONFIDENCE) -> Gr
     low = max(round((len(slopes) - margin) / 2) - 1, 0)
     high = min(round((len(slopes) + margin) / 2), last)
     ends = [point.requests for points in cut for point in points]
-    return Growth(
-        statistics.median(slopes), slopes[low], slopes[high], max(ends) - min(ends)
-    )
+    return Growth(statistics.median(slopes), slopes[low], slopes[high], max(ends) - min(ends))

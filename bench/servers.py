@@ -116,8 +116,8 @@ def _answers(server: Server, body: bytes) -> bool:
         return False
 
 
-def _wait_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    body = body_file(1).read_bytes()
+def wait_ready(server: Server, process: subprocess.Popen[bytes], log: Path, body: bytes) -> None:
+    """Return when the server predicts; SystemExit with the end of its log when it does not."""
     end = time.perf_counter() + READY_SECONDS
     while not _answers(server, body):
         if process.poll() is not None or time.perf_counter() > end:
@@ -136,7 +136,7 @@ def running(
     process = launch(start_command(name, model, port), log, environment)
     try:
         server = Server(name, model, port, process.pid)
-        _wait_ready(server, process, log)
+        wait_ready(server, process, log, body_file(1).read_bytes())
         yield server
     finally:
         stop(process)

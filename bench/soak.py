@@ -30,19 +30,23 @@ from typing import TextIO
 
 from measure import describe_commit, describe_machine, describe_versions
 from paths import BENCH, RESULTS, ROOT, relative
+from report import write_between
+from servers import HOST, Server, drum, exit_on_sigterm, free_port, launch, stop, wait_ready
 from soak_report import SOAK_DOCUMENT, Soak, SoakRun, problems, run_text, write_plots
 from soak_samples import Observer, as_json
 from soak_traffic import Traffic
-from report import write_between
-from servers import HOST, Server, drum, exit_on_sigterm, free_port, launch, stop
 
 logger = logging.getLogger("bench.soak")
 
 MODEL = BENCH / "soak_model"
 WORKERS = 2
-READY_SECONDS = 60.0
 #: the longest and shortest pause between two samples, and how many there should be
 LONGEST, SHORTEST, SAMPLES = 15.0, 1.0, 150
+#: a run goes on, for three times its time at most, until it has so many samples
+LEAST_SAMPLES = 14
+#: below it, a run is a short one, of these servers
+SHORT_SECONDS = 120.0
+SHORT = ("flask", "fastapi", "gunicorn, recycling")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,10 @@ class Plan:
     def period(self) -> float:
         """Seconds between two samples."""
         return min(LONGEST, max(SHORTEST, self.seconds / SAMPLES))
+
+    def is_over(self, seconds: float, samples: int) -> bool:
+        """Is it enough?"""
+        return seconds >= self.seconds * (1 if samples >= LEAST_SAMPLES else 3)
 
 
 class Journal:
@@ -134,14 +142,15 @@ class SoakedServer:
 
     async def run(self, plan: Plan, ended: threading.Event) -> None:
         """Traffic with a sample every period, for the time of the plan or until `ended`."""
-        end = time.monotonic() + plan.seconds
+        begin, samples = time.monotonic(), 0
         async with asyncio.TaskGroup() as group:
             group.create_task(self.traffic.run())
-            while time.monotonic() < end and not ended.is_set():
-                await asyncio.sleep(min(plan.period, max(0.1, end - time.monotonic())))
+            while not (ended.is_set() or plan.is_over(time.monotonic() - begin, samples)):
+                await asyncio.sleep(plan.period)
                 await self.traffic.pause()
                 self._sample()
                 await self.traffic.resume()
+                samples += 1
             self.traffic.over = True
 
     def _sample(self) -> None:
@@ -149,21 +158,6 @@ class SoakedServer:
         tally = self.traffic.tally
         sample = self.observer.sample(tally.requests, tally.by_worker)
         self.journal.write("sample", self.name, as_json(sample))
-
-
-def wait_ready(server: Server, log: Path, is_alive: object) -> None:
-    """Return when the server predicts; SystemExit with its log when it does not."""
-    end = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            if server.post(b"a\n1\n")[0] == 200:
-                return
-        except OSError:
-            pass
-        if time.monotonic() > end:
-            tail = log.read_text(errors="replace")[-2000:]
-            raise SystemExit(f"{server.name} did not become ready:\n{tail}")
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -177,7 +171,9 @@ def temporary_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def soak(subject: Subject, number: int, plan: Plan, journal: Journal, ended: threading.Event) -> None:
+def soak(
+    subject: Subject, number: int, plan: Plan, journal: Journal, ended: threading.Event
+) -> None:
     """Start a server, soak it, stop it; everything that is seen goes to the journal."""
     name, port = str(subject), free_port()
     slug = name.replace(", ", "-")
@@ -185,7 +181,7 @@ def soak(subject: Subject, number: int, plan: Plan, journal: Journal, ended: thr
     with temporary_folder(slug) as temporary:
         process = launch(command(subject, port), log, environment(subject, plan, temporary))
         try:
-            wait_ready(Server(name, "soak", port, process.pid), log, process)
+            wait_ready(Server(name, "soak", port, process.pid), process, log, b"a\n1\n")
             traffic = Traffic(port, plan.seed + number)
             if subject.recycles:
                 traffic.readiness = (200, 503)
@@ -250,8 +246,9 @@ def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="scripts/soak", description="soak all server types")
     parser.add_argument("--minutes", type=float, default=10, help="of traffic (10)")
-    parser.add_argument("--servers", default=",".join(SUBJECTS).replace(", ", "+"))
-    parser.add_argument("--recycle-after", type=int, help="requests (2000; 500 in short runs)")
+    known = ", ".join(name.replace(", ", "+") for name in SUBJECTS)
+    parser.add_argument("--servers", metavar="NAME,...", help=f"some of {known}")
+    parser.add_argument("--recycle-after", type=int, help="requests (2000; short runs 400)")
     parser.add_argument("--leak", type=int, default=0, metavar="BYTES", help="for each prediction")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, metavar="FILE", help="only write its tables")
@@ -261,13 +258,17 @@ def parse_options() -> argparse.Namespace:
 
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the command line asks for."""
-    names = [name.replace("+", ", ") for name in options.servers.split(",")]
+    seconds = 60 * options.minutes
+    is_short = seconds < SHORT_SECONDS
+    names: Sequence[str] = SHORT if is_short else tuple(SUBJECTS)
+    if options.servers:
+        names = [name.replace("+", ", ") for name in options.servers.split(",")]
     if unknown := set(names) - set(SUBJECTS):
         raise SystemExit(f"unknown servers {sorted(unknown)}; there are {list(SUBJECTS)}")
     return Plan(
         subjects=[SUBJECTS[name] for name in names],
-        seconds=60 * options.minutes,
-        recycle_after=options.recycle_after or (2000 if options.minutes >= 5 else 500),
+        seconds=seconds,
+        recycle_after=options.recycle_after or (400 if is_short else 2000),
         leak=options.leak,
         seed=options.seed,
     )

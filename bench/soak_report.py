@@ -20,17 +20,19 @@ PLOTS = ROOT / "docs" / "images"
 WARM_UP = 0.2
 #: a worker's samples are told apart by their number, up to this one
 AGES = 4
-#: what an allocator does (it takes and returns memory in pieces of 1 MiB and more, and keeps some),
-#: and the coming and going of a single descriptor, thread or file, are no growth
-MEMORY_FLOOR = Floor(rate=0.05, whole=10)
+#: What an allocator does is no growth: each thread has an arena of its own, of which it keeps what
+#: its largest requests needed. Of one process, in MB.
+MEMORY_FLOOR = Floor(rate=0.05, whole=16)
+#: A single descriptor, thread or file that comes or goes is none either.
 COUNT_FLOOR = Floor(rate=0.01, whole=2)
 TREE, WORKER, AGED, ARBITER = "all processes", "a worker", "workers of one age", "arbiter"
 UNITS = {"rss": "RSS MB", "pss": "PSS MB", "descriptors": "descriptors", "threads": "threads"}
 
 
-def floor_of(figure: str) -> Floor:
-    """Growth of that figure which is noise."""
-    return MEMORY_FLOOR if figure in ("rss", "pss") else COUNT_FLOOR
+def floor_of(figure: str, processes: int = 1) -> Floor:
+    """Growth of that figure of so many processes which is noise."""
+    each = MEMORY_FLOOR if figure in ("rss", "pss") else COUNT_FLOOR
+    return Floor(each.rate * processes, each.whole * processes)
 
 
 @dataclass
@@ -84,6 +86,10 @@ class Soak:
             return [TREE]
         return [TREE, AGED if self.recycles else WORKER, ARBITER]
 
+    def floor(self, scope: str, figure: str) -> Floor:
+        """Growth that is noise."""
+        return floor_of(figure, max(1, self.workers) if scope == TREE else 1)
+
     def series(self, scope: str, figure: str) -> list[list[Point]]:
         """The points of a figure, in groups that are not compared with each other."""
         if scope == WORKER:
@@ -123,9 +129,7 @@ def _by_worker(samples: Iterable[Sample], figure: str) -> list[list[Point]]:
     return list(groups.values())
 
 
-def _by_age(
-    samples: Iterable[Sample], warm: Sequence[Sample], figure: str
-) -> list[list[Point]]:
+def _by_age(samples: Iterable[Sample], warm: Sequence[Sample], figure: str) -> list[list[Point]]:
     """A group for each age: recycled workers start anew, so only equal ages are compared.
 
     The age is how many samples have seen the worker; the first one may have caught it loading.
@@ -157,10 +161,11 @@ def problems(run: SoakRun) -> list[str]:
 
 
 def _problems(soak: Soak) -> Iterator[str]:
-    for scope, figure, growth in soak.growths():
-        if growth is None:
-            yield f"too few samples to fit {figure} of {scope}; soak for longer"
-        elif floor_of(figure).is_passed_by(growth):
+    growths = list(soak.growths())
+    if unknown := list(dict.fromkeys(scope for scope, _, growth in growths if growth is None)):
+        yield f"too few samples to fit {', '.join(unknown)}; soak for longer"
+    for scope, figure, growth in growths:
+        if growth and soak.floor(scope, figure).is_passed_by(growth):
             yield f"{figure} of {scope} grows by {_slope(growth)} for each 1,000 requests"
     yield from _held(soak)
     if soak.tally.get("fault_count"):
@@ -200,17 +205,25 @@ def _slope(growth: Growth) -> str:
     return f"{_number(growth.slope)} ({_number(growth.low)} to {_number(growth.high)})"
 
 
-def _verdict(figure: str, growth: Growth | None) -> str:
+def _verdict(floor: Floor, growth: Growth | None) -> str:
     if growth is None:
         return "too few samples"
     if growth.low <= 0:
         return "no growth"
-    return "GROWS" if floor_of(figure).is_passed_by(growth) else "below the floor"
+    return "GROWS" if floor.is_passed_by(growth) else "below the floor"
 
 
 def growth_table(run: SoakRun) -> str:
     """Slopes with their intervals."""
-    head = ["server", "of", "figure", "median", "slope for each 1,000 requests", "in all", "verdict"]
+    head = [
+        "server",
+        "of",
+        "figure",
+        "median",
+        "slope for each 1,000 requests",
+        "in all",
+        "verdict",
+    ]
     rows = []
     for soak in run.servers.values():
         for scope, figure, growth in soak.growths():
@@ -218,7 +231,7 @@ def growth_table(run: SoakRun) -> str:
             whole = _number(growth.whole) if growth else "-"
             name = UNITS.get(figure, figure)
             middle = _median(soak, scope, figure)
-            verdict = _verdict(figure, growth)
+            verdict = _verdict(soak.floor(scope, figure), growth)
             rows.append([soak.name, scope, name, middle, slope, whole, verdict])
     return markdown(head, rows)
 

@@ -1,4 +1,4 @@
-"""What a soaked server holds at a quiet moment, and what its processes leave when it has stopped."""
+"""What a soaked server holds at a quiet moment, and what it leaves when it has stopped."""
 
 from __future__ import annotations
 

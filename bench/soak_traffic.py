@@ -1,8 +1,8 @@
 """The clients of a soak: good, bad, rude and slow ones, who check each answer they wait for.
 
-Each client does everything in `KINDS` once, then draws what it does next from it, by weight. All clients of a server pause
-together when they are asked to, with their connections closed: then what a server still holds is
-its own.
+Each client does everything in `KINDS` once, then draws what it does next from it, by weight. All
+clients of a server pause together when they are asked to, with their connections closed: then what
+a server still holds is its own.
 """
 
 from __future__ import annotations
@@ -69,13 +69,14 @@ class Answer:
         self.body = bytearray()
         self.complete = False
         self.has_length = False
+        self._has_head = False
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
         """The next bytes; none when the server has closed the connection."""
         if data:
             self._parser.feed_data(data)
-        elif self.status and not self.has_length:
+        elif self._has_head and not self.has_length:
             self.complete = True
         else:
             raise Fault(f"the connection ended within an answer, after {len(self.body)} bytes")
@@ -83,7 +84,7 @@ class Answer:
     @property
     def status(self) -> int:
         """The HTTP status; 0 before it has come."""
-        return int(self._parser.get_status_code())
+        return int(self._parser.get_status_code()) if self._has_head else 0
 
     @property
     def keeps_alive(self) -> bool:
@@ -94,6 +95,10 @@ class Answer:
         """Called by the parser."""
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self.has_length = True
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        self._has_head = True
 
     def on_body(self, data: bytes) -> None:
         """Called by the parser."""
@@ -256,8 +261,10 @@ class Traffic:
     tally: Tally = field(default_factory=Tally)
     over: bool = False
     pausing: bool = False
-    _parked: int = 0
-    _resume: asyncio.Event = field(default_factory=asyncio.Event)
+    _gate: asyncio.Barrier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gate = asyncio.Barrier(self.clients + self.slow_clients + 1)
 
     async def run(self) -> None:
         """Let all clients work, until `over`."""
@@ -271,23 +278,18 @@ class Traffic:
 
     async def park(self) -> None:
         """A client waits here while there is a pause."""
-        self._parked += 1
-        await self._resume.wait()
-        self._parked -= 1
+        await self._gate.wait()
+        await self._gate.wait()
 
     async def pause(self) -> None:
         """Return when all clients rest, without connections."""
-        self._resume.clear()
         self.pausing = True
-        while self._parked < self.clients + self.slow_clients:
-            await asyncio.sleep(0.005)
+        await self._gate.wait()
 
     async def resume(self) -> None:
         """Let all clients go on."""
         self.pausing = False
-        self._resume.set()
-        while self._parked:
-            await asyncio.sleep(0)
+        await self._gate.wait()
 
 
 Act = Callable[[Client], Awaitable[bool]]

@@ -1,4 +1,4 @@
-"""Model of the soak: doubles a column, fails when it is asked to, streams, leaks when it is told to.
+"""Model of the soak: doubles a column, fails when asked to, streams, leaks when told to.
 
 `SOAK_LEAK_BYTES` is what each prediction keeps for ever: a soak must find that.
 """
