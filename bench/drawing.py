@@ -26,10 +26,12 @@ STYLE: Any = {
 }
 
 
-def figure_grid(rows: int, columns: int) -> tuple[Figure, Any]:
+def figure_grid(
+    rows: int, columns: int, width: float = 4.6, height: float = 2.4
+) -> tuple[Figure, Any]:
     """An empty drawing and its axes, row by row."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * columns, 2.4 * rows), layout="constrained")
+        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 

@@ -26,6 +26,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_SECONDS = 120
 MAX_REQUESTS = 1_000_000
 RECONNECT_PAUSE = 0.05
+CSV = "text/csv"
 SCRIPT = Path(__file__).resolve().with_name("post.lua")
 
 
@@ -53,7 +54,9 @@ def tool_name(choice: str = "auto") -> str:
     return "wrk" if shutil.which("wrk") else "python"
 
 
-def start(url: str, body: Path, clients: int, seconds: float, tool: str) -> subprocess.Popen[str]:
+def start(
+    url: str, body: Path, clients: int, seconds: float, tool: str, content_type: str = CSV
+) -> subprocess.Popen[str]:
     """Start the load in a process of its own, so that its CPU time is not that of the caller."""
     if urlsplit(url).hostname not in LOOPBACK:
         raise SystemExit(f"{url} is not on this machine; load goes to loopback addresses only")
@@ -63,8 +66,8 @@ def start(url: str, body: Path, clients: int, seconds: float, tool: str) -> subp
         command += ["-s", str(SCRIPT), url]
     else:
         command = [sys.executable, __file__, url, "--body", str(body), "--tool", "python"]
-        command += ["--clients", str(clients), "--seconds", str(seconds)]
-    environment = {**os.environ, "BODY_FILE": str(body)}
+        command += ["--clients", str(clients), "--seconds", str(seconds), "--type", content_type]
+    environment = {**os.environ, "BODY_FILE": str(body), "CONTENT_TYPE": content_type}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -135,11 +138,13 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3)
 
 
-async def _post_until_over(url: str, body: bytes, clients: int, seconds: float) -> Load:
+async def _post_until_over(
+    url: str, body: bytes, clients: int, seconds: float, content_type: str
+) -> Load:
     parts = urlsplit(url)
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-        f"Content-Type: text/csv\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     begin = time.perf_counter()
     session = _Session(
@@ -158,16 +163,20 @@ def main() -> None:
     parser.add_argument("--body", type=Path, required=True)
     parser.add_argument("--clients", type=int, default=1, choices=range(1, 501), metavar="N")
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--type", default=CSV, help="the content type (text/csv)")
     parser.add_argument("--tool", choices=("auto", "wrk", "python"), default="auto")
     options = parser.parse_args()
     seconds = min(options.seconds, MAX_SECONDS)
     if tool_name(options.tool) == "wrk":
-        load = finish(start(options.url, options.body, options.clients, seconds, "wrk"))
+        process = start(options.url, options.body, options.clients, seconds, "wrk", options.type)
+        load = finish(process)
     elif urlsplit(options.url).hostname not in LOOPBACK:
         parser.error("load goes to loopback addresses only")
     else:
         body = options.body.read_bytes()
-        load = asyncio.run(_post_until_over(options.url, body, options.clients, seconds))
+        load = asyncio.run(
+            _post_until_over(options.url, body, options.clients, seconds, options.type)
+        )
     sys.stdout.write(json.dumps(asdict(load)) + "\n")
 
 

@@ -10,6 +10,7 @@ fixed; everything is made anew when scikit-learn, pandas or this recipe has chan
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import pickle
 import sys
@@ -17,7 +18,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paths import ASSETS, ROWS, body_file, large_file, model_folder, relative
+from paths import (
+    ASSETS,
+    FORMS,
+    ROWS,
+    body_file,
+    estimator_file,
+    large_file,
+    model_folder,
+    relative,
+)
+from peers import body_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bench.make_assets")
 
-RECIPE = 1
+RECIPE = 2
 TRAINING_ROWS = 20_000
 TREES = 100
 NUMBERS = [f"num_{i}" for i in range(10)]
@@ -110,10 +121,22 @@ def make_pipeline_model() -> None:
     (folder / "model.pkl").write_bytes(pickle.dumps(pipeline))
 
 
+def make_estimators() -> None:
+    """Write what peers serve, who have no hooks: the same pipeline, and a constant."""
+    from sklearn.dummy import DummyRegressor
+
+    constant = DummyRegressor(strategy="constant", constant=42.0).fit([[0]], [42.0])
+    estimator_file("const").parent.mkdir(parents=True, exist_ok=True)
+    estimator_file("const").write_bytes(pickle.dumps(constant))
+    estimator_file("pipeline").write_bytes((model_folder("pipeline") / "model.pkl").read_bytes())
+
+
 def make_bodies() -> None:
-    """Write one CSV for each number of rows."""
+    """Write one CSV for each number of rows, and the same tables as JSON for peers."""
     for rows in ROWS:
         table(rows, seed=100 + rows).to_csv(body_file(rows), index=False)
+        for form in FORMS:
+            body_file(rows, form).write_text(json.dumps(body_of(form, body_file(rows))))
 
 
 def stamp() -> str:
@@ -132,6 +155,7 @@ def ensure_assets(force: bool = False) -> None:
     ASSETS.mkdir(parents=True, exist_ok=True)
     make_constant_model()
     make_pipeline_model()
+    make_estimators()
     make_bodies()
     mark.write_text(stamp())
     logger.info("made models and bodies in %s", relative(ASSETS))

@@ -12,10 +12,15 @@ DOCUMENT = ROOT / "docs" / "PERFORMANCE_BENCHMARKING.md"
 
 MODELS = ("const", "pipeline")
 ROWS = (1, 100, 10_000)
-CLIENTS = (1, 10, 50)
+CLIENTS = (1, 10, 50, 100)
 SERVER_TYPES = ("flask", "gunicorn", "fastapi")
 CEILING = "ceiling"
-SERVERS = (CEILING, *SERVER_TYPES)
+#: the package `datarobot-drum`, a black box
+REFERENCE = "reference"
+PEERS = (REFERENCE, "mlserver", "bentoml", "litserve", "mlflow")
+SERVERS = (CEILING, *SERVER_TYPES, *PEERS)
+#: how peers that take no CSV want a table
+FORMS = ("split", "bento", "v2")
 
 
 def model_folder(model: str) -> Path:
@@ -23,9 +28,14 @@ def model_folder(model: str) -> Path:
     return ASSETS / "models" / model
 
 
-def body_file(rows: int) -> Path:
-    """The CSV request body with that many rows."""
-    return ASSETS / f"rows_{rows}.csv"
+def estimator_file(model: str) -> Path:
+    """The pickled estimator that answers as the benchmark model does; for peers without hooks."""
+    return ASSETS / "estimators" / f"{model}.pkl"
+
+
+def body_file(rows: int, form: str = "csv") -> Path:
+    """The request body with that many rows, as CSV or in a form of `FORMS`."""
+    return ASSETS / (f"rows_{rows}.csv" if form == "csv" else f"rows_{rows}.{form}.json")
 
 
 def large_file(megabytes: int) -> Path:

@@ -32,6 +32,8 @@ PEERS: dict[str, tuple[str, ...]] = {
     "bentoml": ("bentoml==1.4.39", "pandas"),
     "litserve": ("litserve==0.2.19", "pandas"),
     "mlflow": ("mlflow==3.17.2", "pandas"),
+    # no peer, but a program of the benchmark whose dependencies must not be ours
+    "locust": ("locust==2.47.0",),
 }
 
 

@@ -2,7 +2,7 @@
 local file = assert(io.open(os.getenv("BODY_FILE"), "rb"))
 wrk.method = "POST"
 wrk.body = file:read("*a")
-wrk.headers["Content-Type"] = "text/csv"
+wrk.headers["Content-Type"] = os.getenv("CONTENT_TYPE") or "text/csv"
 file:close()
 wrk.headers["Origin"] = os.getenv("ORIGIN")
 

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from paths import CEILING, SERVERS
+from paths import CEILING, ROOT, SERVERS
 
 FOREIGN_LIMIT = 0.25
 
@@ -65,11 +66,22 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Start:
+    """One start of a server: seconds until its first prediction, memory after some, in MB."""
+
+    server: str
+    model: str
+    seconds: float
+    pss: float
+
+
+@dataclass(frozen=True)
 class Run:
     """All samples of one run and what is said about it."""
 
     about: Mapping[str, str]
     samples: Sequence[Sample]
+    starts: Sequence[Start] = ()
 
     def of(self, cell: Cell, server: str) -> list[Sample]:
         """The samples of one server under one load."""
@@ -96,10 +108,15 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def ratios(
-    run: Run, cell: Cell, server: str, figure: Callable[[Sample], float], calm: bool
+    run: Run,
+    cell: Cell,
+    server: str,
+    figure: Callable[[Sample], float],
+    calm: bool,
+    by: str = CEILING,
 ) -> list[float]:
-    """Figure of the server by figure of the ceiling, for each repetition that both did."""
-    base = {each.rep: figure(each) for each in run.of(cell, CEILING) if each.calm or not calm}
+    """Figure of the server by that of another, the ceiling, for each repetition that both did."""
+    base = {each.rep: figure(each) for each in run.of(cell, by) if each.calm or not calm}
     return [
         figure(each) / base[each.rep]
         for each in run.of(cell, server)
@@ -114,11 +131,13 @@ def with_range(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
-def share(run: Run, cell: Cell, server: str, figure: Callable[[Sample], float]) -> str:
+def share(
+    run: Run, cell: Cell, server: str, figure: Callable[[Sample], float], by: str = CEILING
+) -> str:
     """Median and range of the ratios; `busy` when no pair of samples was undisturbed."""
-    if calm := ratios(run, cell, server, figure, calm=True):
+    if calm := ratios(run, cell, server, figure, True, by):
         return with_range(calm)
-    disturbed = ratios(run, cell, server, figure, calm=False)
+    disturbed = ratios(run, cell, server, figure, False, by)
     return with_range(disturbed) + (" busy" if disturbed else "")
 
 
@@ -160,7 +179,7 @@ def _figures(samples: Sequence[Sample]) -> list[str]:
 def absolute_table(run: Run, model: str) -> str:
     """Medians of every figure of every server under every load."""
     head = ["load", "server", "requests/s", "p50 ms", "p95 ms", "p99 ms"]
-    head += ["CPU ms/request", "cores", "PSS MB", "errors", "calm samples"]
+    head += ["CPU s/1,000 requests", "cores", "PSS MB", "errors", "calm samples"]
     rows = []
     for cell in run.cells(model):
         for server in run.servers():
@@ -170,10 +189,74 @@ def absolute_table(run: Run, model: str) -> str:
     return markdown(head, rows)
 
 
+def tail_table(run: Run) -> str:
+    """The 99th percentile of fastapi by that of gunicorn, cell by cell; above 1 it is worse."""
+    rows = []
+    for model in run.models():
+        for cell in run.cells(model):
+            found = ratios(run, cell, "fastapi", lambda s: s.p99, True, "gunicorn")
+            found = found or ratios(run, cell, "fastapi", lambda s: s.p99, False, "gunicorn")
+            verdict = "-" if not found else "yes" if statistics.median(found) <= 1 else "**no**"
+            text = share(run, cell, "fastapi", lambda s: s.p99, "gunicorn")
+            rows.append([model, cell.title, text, verdict])
+    return markdown(["model", "load", "p99 fastapi / gunicorn", "no worse"], rows)
+
+
+def start_table(run: Run) -> str:
+    """Start-up and memory."""
+    rows = [
+        [each.server, each.model, f"{each.seconds:.1f}", f"{each.pss:,.0f}"] for each in run.starts
+    ]
+    return markdown(["server", "model", "s to the first prediction", "PSS MB"], rows)
+
+
+PLOTS: dict[str, tuple[str, Callable[[Sample], float]]] = {
+    "bench-rate": ("requests/s", lambda sample: sample.rate),
+    "bench-p99": ("p99 (ms)", lambda sample: sample.p99),
+}
+
+
+def write_plots(run: Run) -> None:
+    """A figure by the number of clients: a drawing each, a row for each size of request."""
+    from drawing import figure_grid, write_svg
+
+    for name, (what, figure) in PLOTS.items():
+        sizes = sorted({each.rows for each in run.samples})
+        drawing, grid = figure_grid(len(sizes), len(run.models()))
+        for row, size in zip(grid, sizes, strict=True):
+            for axes, model in zip(row, run.models(), strict=True):
+                _draw(axes, run, model, size, figure)
+                axes.set_ylabel(what)
+        write_svg(drawing, ROOT / "docs" / "images" / f"{name}.svg")
+
+
+def _draw(axes: Any, run: Run, model: str, rows: int, figure: Callable[[Sample], float]) -> None:
+    """A line for each server, through the medians."""
+    from drawing import COLOURS
+
+    cells = [cell for cell in run.cells(model) if cell.rows == rows]
+    for number, server in enumerate(run.servers()):
+        points = [(cell.clients, run.of(cell, server)) for cell in cells]
+        places = [clients for clients, found in points if found]
+        heights = [statistics.median(map(figure, found)) for _, found in points if found]
+        colour = COLOURS[number % len(COLOURS)]
+        dash = "-" if number < len(COLOURS) else ":"
+        axes.plot(places, heights, dash, marker=".", color=colour, label=server)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("clients")
+    axes.set_title(f"{model}, {rows:,} row{'s' if rows > 1 else ''}", fontsize=9.5, loc="left")
+
+
 def run_text(run: Run) -> str:
     """Everything the document says about a run."""
     about = "\n".join(f"* {key}: {value}" for key, value in run.about.items())
-    parts = [about]
+    plots = "\n".join(f"![{what}](images/{name}.svg)" for name, (what, _) in PLOTS.items())
+    parts = [about, plots]
+    if {"fastapi", "gunicorn"} <= set(run.servers()):
+        parts += ["### The slowest requests of FastAPI and Gunicorn", tail_table(run)]
+    if run.starts:
+        parts += ["### Start-up and memory", start_table(run)]
     for model in run.models():
         heading = f"### Model `{model}`: share of the ceiling, median (range)"
         parts += [heading, ratio_table(run, model)]

@@ -1,8 +1,8 @@
-"""Compare the server types with the bare ASGI ceiling, interleaved, and write the tables.
+"""Compare the server types with the bare ASGI ceiling and with peers, interleaved.
 
-    python bench/run.py                      the full run: about 25 minutes, rewrites the document
-    python bench/run.py --quick              about 3 minutes, tables on standard output only
-    python bench/run.py --report FILE        the tables of an earlier run again
+    scripts/bench run                      the full run: about 50 minutes, rewrites the document
+    scripts/bench run --quick              about 3 minutes without peers, tables on standard output
+    scripts/bench run --report FILE        the tables of an earlier run again
 
 All servers are up at once and load goes to one at a time, cell after cell, so that what is
 compared lies seconds apart. A sample during which strangers used more than a quarter of a core is
@@ -13,8 +13,10 @@ when each cell has enough calm ones, after twice the repetitions, or when time i
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import logging
+import math
 import sys
 import time
 from collections import Counter
@@ -37,9 +39,21 @@ from measure import (
     usage,
     wait_until,
 )
-from paths import CLIENTS, DOCUMENT, MODELS, RESULTS, ROOT, ROWS, SERVERS, body_file, relative
-from report import FOREIGN_LIMIT, Cell, Run, Sample, run_text, write_between
-from servers import Server, exit_on_sigterm, running
+from paths import (
+    CLIENTS,
+    DOCUMENT,
+    MODELS,
+    PEERS,
+    RESULTS,
+    ROOT,
+    ROWS,
+    SERVERS,
+    relative,
+)
+from peer_environments import PeerError, installable
+from peers import predictions_in
+from report import FOREIGN_LIMIT, Cell, Run, Sample, Start, run_text, write_between, write_plots
+from servers import Server, StartError, exit_on_sigterm, running
 
 logger = logging.getLogger("bench.run")
 
@@ -83,16 +97,43 @@ def parse_cells(text: str) -> list[Cell]:
 
 
 def check_equal_answers(servers: Sequence[Server]) -> None:
-    """Stop unless all servers of a model answer each body with the same bytes; warms them up."""
+    """Stop unless all servers of a model predict the same; warms them up.
+
+    Our own must answer with the same bytes; for peers see `drop_wrong_peers`.
+    """
     for model in dict.fromkeys(server.model for server in servers):
-        family = [server for server in servers if server.model == model]
+        family = [each for each in servers if each.model == model and each.name not in PEERS]
         for rows in ROWS:
-            body = body_file(rows).read_bytes()
+            body = family[0].body(rows).read_bytes()
             expected = family[0].post(body)
             for server in family * WARM_UP_REQUESTS:
                 if (got := server.post(body)) != expected:
                     raise SystemExit(_difference(family[0], expected, server, got, rows))
     logger.info("all servers answer the same bytes")
+
+
+def check_same_numbers(base: Server, peer: Server) -> None:
+    """PeerError unless a peer predicts what a server of ours does, to 9 digits; warms it up."""
+    for rows in ROWS:
+        expected = predictions_in(base.form, base.post(base.body(rows).read_bytes())[1])
+        for _ in range(WARM_UP_REQUESTS):
+            status, answer = peer.post(peer.body(rows).read_bytes())
+            got = predictions_in(peer.form, answer) if status == 200 else []
+            pairs = zip(got, expected, strict=False)
+            if len(got) != len(expected) or not all(math.isclose(a, b) for a, b in pairs):
+                raise PeerError(f"{rows} rows: status {status}, {answer[:200]!r}")
+
+
+def drop_wrong_peers(servers: Sequence[Server], missing: dict[str, str]) -> list[Server]:
+    """The servers without the peers that predict something else; the reasons go to `missing`."""
+    for peer in (each for each in servers if each.name in PEERS):
+        base = next(each for each in servers if each.model == peer.model)
+        try:
+            check_same_numbers(base, peer)
+        except (PeerError, ValueError, OSError, http.client.HTTPException) as error:
+            missing[peer.name] = f"{peer.model}: it does not predict as {base.name} does: {error}"
+            logger.warning("%s is left out: %s", peer.name, error)
+    return [server for server in servers if server.name not in missing]
 
 
 def _difference(
@@ -117,7 +158,8 @@ def take_sample(server: Server, cell: Cell, rep: int, plan: Plan) -> Sample:
     wait_until(lambda: is_quiet(FOREIGN_LIMIT), QUIET_PATIENCE)
     seconds = seconds_for(cell, plan.seconds)
     begin = mark(server.pid)
-    process = load.start(server.url, body_file(cell.rows), cell.clients, seconds, plan.tool)
+    body = server.body(cell.rows)
+    process = load.start(server.url, body, cell.clients, seconds, plan.tool, server.content_type)
     time.sleep(seconds * 0.6)
     pss = pss_megabytes(server.processes())
     result = load.finish(process)
@@ -181,7 +223,7 @@ def show(sample: Sample) -> None:
 
 def describe(plan: Plan) -> dict[str, str]:
     """What a reader needs to judge or repeat the run."""
-    command = " ".join(["python bench/run.py", *sys.argv[1:]])
+    command = " ".join(["scripts/bench run", *sys.argv[1:]])
     return {
         "Date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "Command": f"`{command}`, commit `{describe_commit(ROOT) or 'none'}`",
@@ -193,35 +235,60 @@ def describe(plan: Plan) -> dict[str, str]:
 
 def execute(plan: Plan, out: TextIO) -> Run:
     """Start everything, check it, measure it; each round is on disk before the next begins."""
+    missing = installable(name for name in plan.servers if name in PEERS)
     about = describe(plan)
-    out.write(json.dumps(about) + "\n")
-    done = []
     with ExitStack() as stack:
         servers = []
         for model in dict.fromkeys(cell.model for cell in plan.cells):
             for name in plan.servers:
-                servers.append(stack.enter_context(running(name, model)))
-                logger.info("%s serves %s", name, model)
+                if name in missing:
+                    continue
+                try:
+                    servers.append(stack.enter_context(running(name, model)))
+                    logger.info("%s serves %s", name, model)
+                except (StartError, PeerError) as error:
+                    if name not in PEERS:
+                        raise
+                    missing[name] = f"{model}: {error}"
+                    logger.warning("%s is left out: %s", name, error)
         check_equal_answers(servers)
+        servers = drop_wrong_peers(servers, missing)
+        about |= {f"Left out: {name}": _one_line(why) for name, why in missing.items()}
+        out.write(json.dumps(about) + "\n")
+        starts = [start_of(server) for server in servers]
+        for start in starts:
+            out.write(json.dumps({"start": asdict(start)}) + "\n")
+        done = []
         for sample in samples(servers, plan):
             show(sample)
             out.write(json.dumps(asdict(sample)) + "\n")
-            out.flush()
             done.append(sample)
-    return Run(about, done)
+    return Run(about, done, starts)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[-300:]
+
+
+def start_of(server: Server) -> Start:
+    """How a server has started, and what it needs after a few requests."""
+    return Start(server.name, server.model, server.start_up, pss_megabytes(server.processes()))
 
 
 def read_run(path: Path) -> Run:
     """An earlier run, from its file."""
     about, *lines = path.read_text().splitlines()
-    return Run(json.loads(about), [Sample(**json.loads(line)) for line in lines])
+    records = [json.loads(line) for line in lines]
+    starts = [Start(**each["start"]) for each in records if "start" in each]
+    taken = [Sample(**each) for each in records if "start" not in each]
+    return Run(json.loads(about), taken, starts)
 
 
 def measure_plan(plan: Plan) -> Run:
     """Run a plan and keep its samples below `bench/.results`."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / time.strftime("run-%Y%m%d-%H%M%S.jsonl")
-    with path.open("w") as out:
+    with path.open("w", buffering=1) as out:
         run = execute(plan, out)
     logger.info("samples are in %s", relative(path))
     return run
@@ -232,10 +299,10 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="compare the server types with the ceiling")
     parser.add_argument("--quick", action="store_true", help="one short repetition, no document")
     parser.add_argument("--seconds", type=float, help="length of a sample (2; quick 1)")
-    parser.add_argument("--reps", type=int, help="repetitions of every cell (5; quick 1)")
+    parser.add_argument("--reps", type=int, help="repetitions of every cell (3; quick 1)")
     parser.add_argument("--cells", type=parse_cells, default=all_cells(), metavar="M/R:C,...")
-    parser.add_argument("--servers", default=",".join(SERVERS), help="comma separated")
-    parser.add_argument("--minutes", type=float, help="stop sampling after (23; quick 3)")
+    parser.add_argument("--servers", help=f"comma separated (all: {','.join(SERVERS)})")
+    parser.add_argument("--minutes", type=float, help="stop sampling after (50; quick 3)")
     parser.add_argument("--tool", choices=("auto", "wrk", "python"), default="auto")
     parser.add_argument("--report", type=Path, metavar="FILE", help="only write its tables")
     parser.add_argument("--no-document", action="store_true", help="tables to standard output")
@@ -244,15 +311,18 @@ def parse_options() -> argparse.Namespace:
 
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the command line asks for."""
-    names = options.servers.split(",")
+    own = [name for name in SERVERS if name not in PEERS]
+    names = own if options.quick else list(SERVERS)
+    if options.servers:
+        names = options.servers.split(",")
     if unknown := set(names) - set(SERVERS):
         raise SystemExit(f"unknown servers {sorted(unknown)}; there are {list(SERVERS)}")
     return Plan(
         cells=options.cells,
         servers=names,
         seconds=options.seconds or (1 if options.quick else 2),
-        reps=options.reps or (1 if options.quick else 5),
-        deadline=60 * (options.minutes or (3 if options.quick else 23)),
+        reps=options.reps or (1 if options.quick else 3),
+        deadline=60 * (options.minutes or (3 if options.quick else 50)),
         tool=load.tool_name(options.tool),
     )
 
@@ -269,6 +339,7 @@ def main() -> None:
     if options.quick or options.no_document:
         sys.stdout.write(run_text(run) + "\n")
     else:
+        write_plots(run)
         write_between(DOCUMENT, "run", run_text(run))
         logger.info("wrote %s", relative(DOCUMENT))
 

@@ -11,18 +11,25 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from measure import process_tree
-from paths import BENCH, CEILING, RESULTS, body_file, model_folder
+from paths import BENCH, CEILING, PEERS, RESULTS, body_file, model_folder
+from peers import STARTS, Launch
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 HOST = "127.0.0.1"
 READY_SECONDS = 60
+#: some peers need longer
+PEER_READY_SECONDS = 120
 STOP_SECONDS = 15
+
+
+class StartError(SystemExit):
+    """A server did not become ready; ends the program unless it is caught."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,25 @@ class Server:
     model: str
     port: int
     pid: int
+    path: str = "/predict/"
+    #: that of its requests: `csv`, or one of `FORMS`
+    form: str = "csv"
+    #: from its start to its first prediction, in seconds
+    start_up: float = 0.0
 
     @property
     def url(self) -> str:
         """Where predictions are asked for."""
-        return f"http://{HOST}:{self.port}/predict/"
+        return f"http://{HOST}:{self.port}{self.path}"
+
+    @property
+    def content_type(self) -> str:
+        """That of its requests."""
+        return "text/csv" if self.form == "csv" else "application/json"
+
+    def body(self, rows: int) -> Path:
+        """The request with that many rows, in its form."""
+        return body_file(rows, self.form)
 
     def processes(self) -> list[psutil.Process]:
         """The server's process tree."""
@@ -47,7 +68,7 @@ class Server:
         """Ask for predictions once: status and answer."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
         try:
-            connection.request("POST", "/predict/", body, {"Content-Type": "text/csv"})
+            connection.request("POST", self.path, body, {"Content-Type": self.content_type})
             reply = connection.getresponse()
             return reply.status, reply.read()
         finally:
@@ -69,6 +90,13 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])
+
+
+def launch_of(name: str, model: str, port: int) -> Launch:
+    """How a server type, the ceiling or a peer serves a benchmark model."""
+    if name in PEERS:
+        return STARTS[name](model, port, free_port)
+    return Launch(start_command(name, model, port), "/predict/", "csv", {})
 
 
 def start_command(name: str, model: str, port: int) -> list[str]:
@@ -118,11 +146,12 @@ def _answers(server: Server, body: bytes) -> bool:
 
 def wait_ready(server: Server, process: subprocess.Popen[bytes], log: Path, body: bytes) -> None:
     """Return when the server predicts; SystemExit with the end of its log when it does not."""
-    end = time.perf_counter() + READY_SECONDS
+    patience = PEER_READY_SECONDS if server.name in PEERS else READY_SECONDS
+    end = time.perf_counter() + patience
     while not _answers(server, body):
         if process.poll() is not None or time.perf_counter() > end:
             tail = log.read_text(errors="replace")[-2000:]
-            raise SystemExit(f"{server.name} ({server.model}) did not become ready:\n{tail}")
+            raise StartError(f"{server.name} ({server.model}) did not become ready:\n{tail}")
         time.sleep(0.1)
 
 
@@ -133,10 +162,12 @@ def running(
     """A server that answers predictions; it is stopped on leaving."""
     port = free_port()
     log = RESULTS / "logs" / f"{name}-{model}{f'-{port}' if environment else ''}.log"
-    process = launch(start_command(name, model, port), log, environment)
+    chosen = launch_of(name, model, port)
+    begin = time.perf_counter()
+    process = launch(chosen.command, log, {**chosen.environment, **(environment or {})})
     try:
-        server = Server(name, model, port, process.pid)
-        wait_ready(server, process, log, body_file(1).read_bytes())
-        yield server
+        server = Server(name, model, port, process.pid, chosen.path, chosen.form)
+        wait_ready(server, process, log, server.body(1).read_bytes())
+        yield replace(server, start_up=time.perf_counter() - begin)
     finally:
         stop(process)

@@ -21,7 +21,17 @@ from pathlib import Path
 
 from make_assets import count_rows, ensure_assets, make_large_csv
 from measure import describe_machine, peak_megabytes, process_tree, reset_peaks, rss_megabytes
-from paths import CEILING, DOCUMENT, MODELS, RESULTS, SERVER_TYPES, model_folder, relative
+from paths import (
+    CEILING,
+    DOCUMENT,
+    MODELS,
+    REFERENCE,
+    RESULTS,
+    SERVER_TYPES,
+    model_folder,
+    relative,
+)
+from peer_environments import installable
 from report import markdown, write_between
 from servers import HOST, Server, drum, exit_on_sigterm, launch, running, stop
 
@@ -31,7 +41,7 @@ BLOCK = 1 << 20
 TIMEOUT = 600
 BOUNDARY = "bench-boundary-7MA4YWxkTrZu0gW"
 START, END = b'{"predictions":[', b"]}"
-WAYS = ("score", *SERVER_TYPES)
+WAYS = ("score", *SERVER_TYPES, REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -240,6 +250,8 @@ def main() -> int:
     ensure_assets()
     path = make_large_csv(options.megabytes)
     models, ways = names(options.models, MODELS), names(options.ways, (*WAYS, CEILING))
+    missing = installable(way for way in ways if way == REFERENCE)
+    ways = [way for way in ways if way not in missing]
     done = measure(models, ways, path)
     sys.stdout.write(table(done) + "\n")
     if not options.no_document:

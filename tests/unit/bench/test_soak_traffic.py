@@ -9,7 +9,8 @@ import random
 
 import pytest
 
-from soak_traffic import KINDS, Answer, Client, Fault, Traffic, csv, head, multipart, post
+from soak_client import Answer, Fault
+from soak_traffic import KINDS, Client, Traffic, csv, head, multipart, post
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
