@@ -11,6 +11,9 @@ is what `scipy.stats.theilslopes` computes.
 
 Neighbouring samples of memory are alike, which makes intervals too narrow; so each group is first
 cut into at most 20 blocks, and only their medians count.
+
+A leak does not end. What rises ever more slowly, as memory does until each thread has seen its
+largest request, is told from one by the later half of the blocks, which must rise as well.
 """
 
 from __future__ import annotations
@@ -38,17 +41,26 @@ class Point:
 
 @dataclass(frozen=True)
 class Growth:
-    """Slope for each 1,000 requests with its interval, and the requests that it was fitted over."""
+    """Slope for each 1,000 requests with its interval, and the requests that it was fitted over.
+
+    `late` is the slope in the later half of the blocks.
+    """
 
     slope: float
     low: float
     high: float
     requests: float
+    late: float
 
     @property
     def whole(self) -> float:
         """How much the line rises from its first to its last point."""
         return self.slope * self.requests / 1000
+
+    @property
+    def late_rise(self) -> float:
+        """How much the later half alone would make the whole line rise."""
+        return self.late * self.requests / 1000
 
 
 @dataclass(frozen=True)
@@ -59,8 +71,9 @@ class Floor:
     whole: float
 
     def is_passed_by(self, growth: Growth) -> bool:
-        """Is it growth: surely above zero, and more than noise in both ways?"""
-        return growth.low > 0 and growth.slope > self.rate and growth.whole > self.whole
+        """Is it growth: surely above zero, and more than noise, in the later half as well?"""
+        slope, rise = min(growth.slope, growth.late), min(growth.whole, growth.late_rise)
+        return growth.low > 0 and slope > self.rate and rise > self.whole
 
 
 def blocks(points: Sequence[Point], count: int = BLOCKS) -> list[Point]:
@@ -107,4 +120,11 @@ def fit(groups: Iterable[Sequence[Point]], confidence: float = CONFIDENCE) -> Gr
     low = max(round((len(slopes) - margin) / 2) - 1, 0)
     high = min(round((len(slopes) + margin) / 2), last)
     ends = [point.requests for points in cut for point in points]
-    return Growth(statistics.median(slopes), slopes[low], slopes[high], max(ends) - min(ends))
+    late = sorted(slope for points in cut for slope in _slopes(points[len(points) // 2 :]))
+    return Growth(
+        slope=statistics.median(slopes),
+        low=slopes[low],
+        high=slopes[high],
+        requests=max(ends) - min(ends),
+        late=statistics.median(late or slopes),
+    )

@@ -221,18 +221,18 @@ def growth_table(run: SoakRun) -> str:
         "figure",
         "median",
         "slope for each 1,000 requests",
-        "in all",
+        "late",
         "verdict",
     ]
     rows = []
     for soak in run.servers.values():
         for scope, figure, growth in soak.growths():
             slope = _slope(growth) if growth else "-"
-            whole = _number(growth.whole) if growth else "-"
+            late = _number(growth.late) if growth else "-"
             name = UNITS.get(figure, figure)
             middle = _median(soak, scope, figure)
             verdict = _verdict(soak.floor(scope, figure), growth)
-            rows.append([soak.name, scope, name, middle, slope, whole, verdict])
+            rows.append([soak.name, scope, name, middle, slope, late, verdict])
     return markdown(head, rows)
 
 
@@ -286,7 +286,10 @@ def run_text(run: SoakRun) -> str:
     about = "\n".join(f"* {key}: {value}" for key, value in run.about.items())
     found = problems(run)
     verdict = "\n".join(f"* **FAILED**: {text}" for text in found) or "* Nothing failed."
-    confidence = f"Intervals of {CONFIDENCE:.0%}. Memory in MB (1,000,000 bytes)."
+    confidence = (
+        f"Slopes with intervals of {CONFIDENCE:.0%}; `late`: the slope in the later half. "
+        "Memory in MB (1,000,000 bytes)."
+    )
     parts = [f"{about}\n{verdict}", traffic_table(run), confidence, growth_table(run)]
     return "\n\n".join([*parts, kinds_table(run)])
 

@@ -53,6 +53,15 @@ def test_one_step_is_no_growth():
     assert growth.low <= 0
 
 
+def test_rise_that_ends_is_no_growth():
+    points = [Point(n * 100, 100 + 50 * (1 - 0.97**n)) for n in range(200)]
+    growth = fit([points])
+    assert growth is not None
+    assert growth.low > 0
+    assert growth.whole > FLOOR.whole
+    assert not FLOOR.is_passed_by(growth)
+
+
 @pytest.mark.parametrize("slope", [0.04, 0.3])
 def test_sure_growth_below_a_floor_is_none(slope):
     growth = fit([line(slope)])
