@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks test-tools check docs bench install clean
+.PHONY: serve test test-frameworks test-tools check docs bench soak install clean
 
 serve:
 	@$(INSTALL)
@@ -30,11 +30,15 @@ docs: install
 bench: install
 	scripts/bench
 
+MINUTES ?= 10
+soak: install
+	scripts/soak --minutes $(MINUTES)
+
 install:
 	@$(INSTALL) --dev
 
 clean:
-	rm -rf .venv .venv-runtime .venv-frameworks .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-runtime .venv-frameworks bench/.venvs .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf custom_model_runner/build custom_model_runner/dist custom_model_runner/*.egg-info
 	rm -f model_templates/*/*.pkl model_templates/*/model.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
