@@ -42,8 +42,8 @@ MODEL = BENCH / "soak_model"
 WORKERS = 2
 #: the longest and shortest pause between two samples, and how many there should be
 LONGEST, SHORTEST, SAMPLES = 15.0, 1.0, 150
-#: a run goes on, for three times its time at most, until it has so many samples
-LEAST_SAMPLES = 14
+#: a run goes on, for so many times its time at most, until it has so many samples
+LEAST_SAMPLES, PATIENCE = 14, 4
 #: below it, a run is a short one, of these servers
 SHORT_SECONDS = 120.0
 SHORT = ("flask", "fastapi", "gunicorn, recycling")
@@ -86,15 +86,17 @@ class Plan:
     recycle_after: int
     leak: int
     seed: int
+    least_requests: int
 
     @property
     def period(self) -> float:
         """Seconds between two samples."""
         return min(LONGEST, max(SHORTEST, self.seconds / SAMPLES))
 
-    def is_over(self, seconds: float, samples: int) -> bool:
+    def is_over(self, seconds: float, samples: int, requests: int) -> bool:
         """Is it enough?"""
-        return seconds >= self.seconds * (1 if samples >= LEAST_SAMPLES else 3)
+        enough = samples >= LEAST_SAMPLES and requests >= self.least_requests
+        return seconds >= self.seconds * (1 if enough else PATIENCE)
 
 
 class Journal:
@@ -145,7 +147,10 @@ class SoakedServer:
         begin, samples = time.monotonic(), 0
         async with asyncio.TaskGroup() as group:
             group.create_task(self.traffic.run())
-            while not (ended.is_set() or plan.is_over(time.monotonic() - begin, samples)):
+            while not ended.is_set():
+                seconds = time.monotonic() - begin
+                if plan.is_over(seconds, samples, self.traffic.tally.requests):
+                    break
                 await asyncio.sleep(plan.period)
                 await self.traffic.pause()
                 self._sample()
@@ -250,6 +255,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--servers", metavar="NAME,...", help=f"some of {known}")
     parser.add_argument("--recycle-after", type=int, help="requests (2000; short runs 400)")
     parser.add_argument("--leak", type=int, default=0, metavar="BYTES", help="for each prediction")
+    parser.add_argument("--least-requests", type=int, default=0, help="go on until then")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, metavar="FILE", help="only write its tables")
     parser.add_argument("--no-document", action="store_true", help="tables to standard output")
@@ -271,6 +277,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         recycle_after=options.recycle_after or (400 if is_short else 2000),
         leak=options.leak,
         seed=options.seed,
+        least_requests=options.least_requests,
     )
 
 
