@@ -88,7 +88,6 @@ def mlflow(model: str, port: int, _free: Callable[[], int]) -> Launch:
     folder = WORK / f"mlflow-{model}"
     environment = _environment("mlflow", model)
     if not folder.exists():
-        WORK.mkdir(parents=True, exist_ok=True)
         save = [str(python_of("mlflow")), str(SERVE / "mlflow_save.py"), str(folder)]
         done = subprocess.run(
             save,
@@ -104,6 +103,12 @@ def mlflow(model: str, port: int, _free: Callable[[], int]) -> Launch:
     command = [_program("mlflow", "mlflow"), "models", "serve", "-m", str(folder)]
     command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]
     return Launch(command, "/invocations", "split", environment)
+
+
+def launch_of_peer(name: str, model: str, port: int, free: Callable[[], int]) -> Launch:
+    """How a peer serves a benchmark model; it is started in the folder `WORK`."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    return STARTS[name](model, port, free)
 
 
 STARTS: dict[str, Callable[[str, int, Callable[[], int]], Launch]] = {

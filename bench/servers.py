@@ -18,7 +18,7 @@ import psutil
 
 from measure import process_tree
 from paths import BENCH, CEILING, PEERS, RESULTS, body_file, model_folder
-from peers import STARTS, Launch
+from peers import WORK, Launch, launch_of_peer
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 HOST = "127.0.0.1"
@@ -95,7 +95,7 @@ def free_port() -> int:
 def launch_of(name: str, model: str, port: int) -> Launch:
     """How a server type, the ceiling or a peer serves a benchmark model."""
     if name in PEERS:
-        return STARTS[name](model, port, free_port)
+        return launch_of_peer(name, model, port, free_port)
     return Launch(start_command(name, model, port), "/predict/", "csv", {})
 
 
@@ -108,7 +108,10 @@ def start_command(name: str, model: str, port: int) -> list[str]:
 
 
 def launch(
-    command: Sequence[str], log: Path, more: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    more: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process with one computing thread and its output in a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +120,7 @@ def launch(
         return subprocess.Popen(
             command,
             env=environment,
+            cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -164,7 +168,9 @@ def running(
     log = RESULTS / "logs" / f"{name}-{model}{f'-{port}' if environment else ''}.log"
     chosen = launch_of(name, model, port)
     begin = time.perf_counter()
-    process = launch(chosen.command, log, {**chosen.environment, **(environment or {})})
+    # peers leave files where they are started
+    folder = WORK if name in PEERS else None
+    process = launch(chosen.command, log, {**chosen.environment, **(environment or {})}, folder)
     try:
         server = Server(name, model, port, process.pid, chosen.path, chosen.form)
         wait_ready(server, process, log, server.body(1).read_bytes())

@@ -93,6 +93,11 @@ class Plan:
         """Seconds between two samples."""
         return min(LONGEST, max(SHORTEST, self.seconds / SAMPLES))
 
+    @property
+    def fills(self) -> int:
+        """How often memory is filled before it is looked at; there is no time in a short run."""
+        return 0 if self.seconds < SHORT_SECONDS else 6
+
     def is_over(self, seconds: float, samples: int, requests: int) -> bool:
         """Is it enough?"""
         enough = samples >= LEAST_SAMPLES and requests >= self.least_requests
@@ -144,6 +149,7 @@ class SoakedServer:
 
     async def run(self, plan: Plan, ended: threading.Event) -> None:
         """Traffic with a sample every period, for the time of the plan or until `ended`."""
+        await self.traffic.fill(plan.fills)
         begin, samples = time.monotonic(), 0
         async with asyncio.TaskGroup() as group:
             group.create_task(self.traffic.run())

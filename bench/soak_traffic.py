@@ -21,6 +21,9 @@ PATIENCE = 60.0
 #: so long slow clients dawdle, altogether
 DAWDLE = 0.4
 PIECES = 4
+#: requests at once that make a server use all its threads
+AT_ONCE = 16
+LARGEST = "form, spooled to disk"
 #: requests on one connection
 KEPT_FOR = (1, 5, 40)
 BOUNDARY = "soak-boundary-5yYw0k"
@@ -151,6 +154,20 @@ class Traffic:
                 rng = random.Random(self.seed * 1000 + number)
                 names = fast if number < self.clients else slow
                 group.create_task(Client(self, rng, names).run())
+
+    async def fill(self, rounds: int) -> None:
+        """Send the largest request many times at once, so that every thread has seen it.
+
+        An allocator keeps for each thread what its largest request needed.
+        """
+
+        async def one() -> None:
+            client = Client(self, random.Random(self.seed), [LARGEST])
+            await client._one(LARGEST)
+            await client._close()
+
+        for _ in range(rounds):
+            await asyncio.gather(*(one() for _ in range(AT_ONCE)))
 
     async def park(self) -> None:
         """A client waits here while there is a pause."""
@@ -302,7 +319,7 @@ KINDS: dict[str, tuple[float, Act]] = {
     "100 rows": (10, predicts(predict(csv(100)), 100)),
     "5,000 rows": (2, predicts(predict(BIG_CSV), LARGE)),
     "form, 100 rows": (8, predicts(multipart(csv(100)), 100)),
-    "form, spooled to disk": (
+    LARGEST: (
         0.3,
         predicts(multipart(csv(SPOOLED_ROWS, PAD)), SPOOLED_ROWS),
     ),

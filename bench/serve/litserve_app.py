@@ -20,8 +20,8 @@ class Api(litserve.LitAPI):
         path = Path(os.environ["MODEL_FILE"])
         self.model = pickle.loads(path.read_bytes())  # noqa: S301 - made by make_assets.py
 
-    def decode_request(self, request: dict[str, Any]) -> pd.DataFrame:
-        """The table of a request."""
+    def decode_request(self, request) -> pd.DataFrame:
+        """The table of a request; an annotation would be taken for the form of the request."""
         split = request["dataframe_split"]
         return pd.DataFrame(split["data"], columns=split["columns"])
 
