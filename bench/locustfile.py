@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ class Caller(FastHttpUser):
         self.client.get("/readyz", name="probe")
 
 
+def reason(error: object) -> str:
+    """What went wrong, without the address."""
+    return re.sub(r"URL \S+: ", "", str(error))[:200]
+
+
 @events.quitting.add_listener
 def write_result(environment: Any, **_: Any) -> None:
     """Figures of the whole run, as JSON."""
@@ -57,7 +63,7 @@ def write_result(environment: Any, **_: Any) -> None:
         "p50": total.get_response_time_percentile(0.5),
         "p95": total.get_response_time_percentile(0.95),
         "p99": total.get_response_time_percentile(0.99),
-        "reasons": sorted({str(error.error)[:200] for error in environment.stats.errors.values()}),
+        "reasons": sorted({reason(error.error) for error in environment.stats.errors.values()}),
         "steps": steps,
     }
     Path(os.environ["RESULT"]).write_text(json.dumps(result))

@@ -91,10 +91,18 @@ def test_fault_of_clients_or_of_the_end_is_told(change, said):
 @pytest.mark.parametrize("what", ["sockets", "zombies"])
 def test_what_is_held_without_clients_is_told(what):
     samples = [steady(number) for number in range(60)]
-    samples[30] = sample(30, list(samples[30].processes), **{what: 3})
+    for number in (30, 31):
+        samples[number] = sample(number, list(samples[number].processes), **{what: 3})
     (found,) = problems(soak(samples))
     assert found.startswith("fastapi: 3 ")
-    assert found.endswith("in 1 of 60 samples")
+    assert found.endswith("in 2 of 60 samples")
+
+
+@pytest.mark.parametrize(("number", "count"), [(30, 0), (59, 1)])
+def test_what_is_let_go_late_is_told_only_at_the_end(number, count):
+    samples = [steady(number) for number in range(60)]
+    samples[number] = sample(number, list(samples[number].processes), sockets=1)
+    assert len(problems(soak(samples))) == count
 
 
 def test_too_few_samples_are_told_once():
