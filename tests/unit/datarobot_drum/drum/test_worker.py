@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -117,6 +118,14 @@ def test_model_is_loaded_on_the_prediction_thread(spec: Callable[..., ServeSpec]
     started.end()
     assert not started.lifecycle.running()
     assert not any(thread.is_alive() for thread in started.server.threads._threads)
+
+
+def test_loaded_model_is_kept_from_the_garbage_collector(spec: Callable[..., ServeSpec]) -> None:
+    gc.unfreeze()
+    started = Started(spec())
+    assert gc.get_freeze_count() > 0
+    started.end()
+    assert gc.get_freeze_count() == 0
 
 
 def test_deployment_config_is_read_with_the_model(spec: Callable[..., ServeSpec]) -> None:
