@@ -241,13 +241,8 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     thread_errors.end_on_unrecoverable()
     server.flusher.start()
 
-    def build() -> tuple[Model, DeploymentConfig | None]:
-        built = _build_model(server, spec, ctx.settings)
-        _spare_the_collector()
-        return built
-
     def load() -> None:
-        server.load(build)
+        server.load(lambda: _build_model(server, spec, ctx.settings))
         if server.failure is None:
             board.ready = True
             server.model.when_failed(fail)
@@ -265,7 +260,6 @@ def start(ctx: ServerCtx, give_up: Callable[[int], None]) -> None:
     ctx.start()
     start_telemetry(server.recorder, ctx.settings, ctx)
     ctx.defer_cleanup(processes.end_children, desc="processes of the model", order=LEFT_BEHIND)
-    ctx.defer_cleanup(gc.unfreeze, order=CleanupOrder.FINISHED, desc="garbage collector")
     ctx.defer_cleanup(server.flusher.stop, order=CleanupOrder.PRINTS, desc="prints")
     ctx.defer_cleanup(_say_goodbye, order=CleanupOrder.FINISHED, desc="finish line")
     if server.failure is not None:
@@ -312,7 +306,8 @@ def _spare_the_collector() -> None:
     """Let later collections pass over the model and its libraries, which are there to stay.
 
     A full one stops all threads for as long as it looks at each object: 0.15 s with pandas and
-    scikit-learn loaded, at times in the middle of a request.
+    scikit-learn loaded, at times in the middle of a request. Only for processes that end with
+    their model: what is garbage later stays.
     """
     gc.collect()
     gc.freeze()
@@ -340,4 +335,6 @@ def _build_model(
         except DrumError:
             model.terminate()
             raise
+    if noticeboard.own().is_shared:
+        _spare_the_collector()
     return model, deployment
