@@ -30,6 +30,8 @@ class Noticeboard:
 
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        #: is there an arbiter above this process?
+        self.is_shared = False
 
     def close(self) -> None:
         """Give the page back; nothing can be read or written any more."""
@@ -41,11 +43,12 @@ _own: list[Noticeboard] = []
 
 def take(board: Noticeboard) -> None:
     """Make `board` the one of this process, after the fork."""
+    board.is_shared = True
     _own[:] = [board]
 
 
 def own() -> Noticeboard:
     """The board of this process; without an arbiter nobody else sees it."""
     if not _own:
-        take(Noticeboard())
+        _own.append(Noticeboard())
     return _own[-1]

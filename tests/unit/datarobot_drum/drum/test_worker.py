@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum import worker
+from datarobot_drum.drum import noticeboard, worker
 from datarobot_drum.drum.enum import ServerType
 from datarobot_drum.drum.errors import StartupError, UsageError
 from datarobot_drum.drum.root_predictors.execution import CANCELLING_SECONDS
@@ -117,6 +118,19 @@ def test_model_is_loaded_on_the_prediction_thread(spec: Callable[..., ServeSpec]
     started.end()
     assert not started.lifecycle.running()
     assert not any(thread.is_alive() for thread in started.server.threads._threads)
+
+
+def test_worker_of_an_arbiter_keeps_its_model_from_the_garbage_collector(
+    spec: Callable[..., ServeSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noticeboard, "_own", [])
+    gc.unfreeze()
+    Started(spec()).end()
+    assert gc.get_freeze_count() == 0
+    noticeboard.take(noticeboard.Noticeboard())
+    Started(spec()).end()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_deployment_config_is_read_with_the_model(spec: Callable[..., ServeSpec]) -> None:
