@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from peer_environments import VENVS, PeerError, python_of
 
 SERVE = BENCH / "serve"
 WORK = RESULTS / "peers"
-SAVE_SECONDS = 120
+SAVE_SECONDS = 300
 #: nobody calls home
 SILENT = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -83,23 +84,30 @@ def litserve(model: str, port: int, _free: Callable[[], int]) -> Launch:
     return Launch(command, "/predict", "split", _environment("litserve", model))
 
 
+def _save_for_mlflow(folder: Path, environment: Mapping[str, str]) -> None:
+    """Save a model in MLflow's format; PeerError when that fails."""
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save = [str(python_of("mlflow")), str(SERVE / "mlflow_save.py"), str(partial)]
+    variables = {**os.environ, **environment}
+    try:
+        subprocess.run(
+            save, env=variables, cwd=WORK, capture_output=True, timeout=SAVE_SECONDS, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip()[-300:]
+        raise PeerError(f"its model could not be saved: {reason}") from error
+    except subprocess.TimeoutExpired as error:
+        raise PeerError(f"its model was not saved within {SAVE_SECONDS} s") from error
+    partial.rename(folder)
+
+
 def mlflow(model: str, port: int, _free: Callable[[], int]) -> Launch:
     """MLflow with one worker; the model is first saved in its format."""
     folder = WORK / f"mlflow-{model}"
     environment = _environment("mlflow", model)
     if not folder.exists():
-        save = [str(python_of("mlflow")), str(SERVE / "mlflow_save.py"), str(folder)]
-        done = subprocess.run(
-            save,
-            env={**os.environ, **environment},
-            cwd=WORK,
-            capture_output=True,
-            text=True,
-            timeout=SAVE_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise PeerError(f"its model could not be saved: {done.stderr.strip()[-300:]}")
+        _save_for_mlflow(folder, environment)
     command = [_program("mlflow", "mlflow"), "models", "serve", "-m", str(folder)]
     command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]
     return Launch(command, "/invocations", "split", environment)
