@@ -1,0 +1,75 @@
+"""Sends requests to all servers, compares what comes back and counts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.parity.differences import faults, reason_of
+from tests.parity.served import Fleet
+from tests.parity.wire import Sent
+
+#: Set by scripts/parity, for the long form.
+REQUESTS, SEED = "PARITY_REQUESTS", "PARITY_SEED"
+#: What follows an error on the same connection.
+NEXT = Sent(b"GET", b"/livez")
+
+
+@dataclass
+class Tally:
+    """What was asked and answered; `wanted` is the number of generated requests, 0: short form."""
+
+    wanted: int = 0
+    seed: int = 0
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    errors: Counter[tuple[int, str]] = field(default_factory=Counter)
+    differences: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def from_environment(cls) -> Tally:
+        """As the command line asks for it."""
+        return cls(int(os.environ.get(REQUESTS, "0")), int(os.environ.get(SEED, "0")))
+
+    @property
+    def is_long(self) -> bool:
+        """Is it the long form?"""
+        return self.wanted > 0
+
+    def compare(self, fleet: Fleet, sent: Sent, kind: str) -> list[str]:
+        """What is wrong with the answers to a request, and to one that follows an error."""
+        found = self._ask(fleet, sent, kind)
+        if found or self._last_failed:
+            prefix = b"/pre/fix" if sent.target.startswith(b"/pre/fix") else b""
+            following = Sent(NEXT.method, prefix + NEXT.target)
+            found += [f"afterwards: {fault}" for fault in self._ask(fleet, following, "next")]
+        return found
+
+    _last_failed = False
+
+    def _ask(self, fleet: Fleet, sent: Sent, kind: str) -> list[str]:
+        answers = fleet.ask(sent)
+        for name, answer in answers.items():
+            self.requests[kind, name] += 1
+            self.statuses[name, answer.status] += 1
+            if answer.status >= 500:
+                self.errors[answer.status, reason_of(sent, answer) or "undeclared"] += 1
+        self._last_failed = any(not 200 <= each.status < 300 for each in answers.values())
+        found = faults(sent, answers)
+        self.differences += bool(found)
+        return found
+
+    def count(self, kind: str, front: str = "fastapi") -> int:
+        """Requests of a kind that one server type has answered."""
+        return self.requests[kind, front]
+
+    def show(self, text: str) -> None:
+        """Tell a person who waits how far it is; nothing where output goes to a file."""
+        if self.is_long and sys.__stderr__ is not None and sys.__stderr__.isatty():
+            seconds = time.monotonic() - self.begun
+            sys.__stderr__.write(f"\r{text[:60]:<60} {seconds:4.0f} s, {self.differences} differ")
+            sys.__stderr__.flush()
