@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from tests.conftest import ServerContext
 from tests.contract.serving import Served
+from tests.parity.evidence import run_lines, write
 from tests.parity.served import ALL_FRONTS, TYPES, Fleet, fleet
 from tests.parity.tally import Tally
 
 OpenFleet = Callable[[Served], AbstractContextManager[Fleet]]
 
 
+#: The page that a long run writes when nothing differs.
+DOCUMENT = "PARITY_DOCUMENT"
+TALLY = pytest.StashKey[Tally]()
+
+
 @pytest.fixture(scope="session")
-def tally() -> Tally:
+def tally(request: pytest.FixtureRequest) -> Tally:
     """What all tests have asked and were answered."""
-    return Tally.from_environment()
+    request.config.stash[TALLY] = Tally.from_environment()
+    return request.config.stash[TALLY]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """Tell what a long run has shown, and write it down if nothing differs."""
+    tally = terminalreporter.config.stash.get(TALLY, None)
+    if tally is None or not tally.is_long:
+        return
+    lines = run_lines(tally)
+    terminalreporter.write("\n" + "\n".join(lines) + "\n\n")
+    document = os.environ.get(DOCUMENT)
+    if exitstatus or not document:
+        terminalreporter.write_line("docs/PARITY.md is left as it was")
+    else:
+        write(Path(document), lines)
 
 
 @pytest.fixture(scope="session")

@@ -184,7 +184,7 @@ def facts_of(sent: Sent, answer: Received) -> dict[str, Any]:
     figures = _figures(sent, answer)
     headers = [(name.lower(), _same(value)) for name, value in answer.headers]
     kept = [pair for pair in headers if pair[0] not in HEADERS]
-    body: Any = _same_bytes(answer.body)
+    body: Any = same_bytes(answer.body)
     if figures is not None:
         # figures have as many digits as they have
         kept = [pair for pair in kept if pair[0] != "content-length"]
@@ -202,25 +202,32 @@ def _figures(sent: Sent, answer: Received) -> Figures | None:
 
 
 def _same(value: str) -> str:
-    return _same_bytes(value.encode("latin-1")).decode("latin-1")
+    return same_bytes(value.encode("latin-1")).decode("latin-1")
 
 
-def _same_bytes(data: bytes) -> bytes:
+def same_bytes(data: bytes) -> bytes:
+    """The bytes without what is new in each answer."""
     for new in NEW:
         data = new.pattern.sub(b"NEW", data)
     return data
 
 
+def differences(facts: Mapping[str, Any]) -> list[str]:
+    """In what the facts of servers, by their names, differ from those of the first one."""
+    (first, expected), *others = facts.items()
+    return [
+        f"{first} -> {name}: {DeepDiff(expected, other).pretty()}"
+        for name, other in others
+        if other != expected
+    ]
+
+
 def faults(sent: Sent, answers: Mapping[str, Received]) -> list[str]:
     """What is wrong with the answers of the servers to one request, by their names."""
-    found = [f"{name}: {fault}" for name, each in answers.items() for fault in _own_faults(sent, each)]
-    (first, expected), *others = [
-        (name, facts_of(sent, answer)) for name, answer in answers.items()
+    found = [
+        f"{name}: {fault}" for name, each in answers.items() for fault in _own_faults(sent, each)
     ]
-    for name, facts in others:
-        if facts != expected:
-            found.append(f"{first} -> {name}: {DeepDiff(expected, facts).pretty()}")
-    return found
+    return found + differences({name: facts_of(sent, each) for name, each in answers.items()})
 
 
 def _own_faults(sent: Sent, answer: Received) -> list[str]:

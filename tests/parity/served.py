@@ -38,7 +38,6 @@ SET_UP = Served(
 )
 #: A model that cannot be loaded, behind the error server.
 BROKEN = Served("broken_load", error_server=True)
-GUARDED = Served("linear", environment=(("DRUM_UVICORN_HEADER_TIMEOUT", "1"),))
 
 #: Folders of the grid, by the names that reports give them.
 GRID = {

@@ -46,7 +46,11 @@ def _sent(request: Request, prefix: str) -> Sent:
         target = target.removeprefix(f"/{prefix}".encode())
     headers = tuple((name.encode(), value.encode("latin-1")) for name, value in request.headers)
     return Sent(
-        request.method.encode(), target, headers, request.body, len(request.pieces) * request.chunked
+        request.method.encode(),
+        target,
+        headers,
+        request.body,
+        len(request.pieces) * request.chunked,
     )
 
 
@@ -75,6 +79,16 @@ def _further() -> Iterator[Sent]:
         yield Sent(b"POST", path, (csv, (b"Expect", b"100-continue")), ROWS)
         for coding in (b"gzip", b"br", b"identity", b"", b"gzip, identity"):
             yield Sent(b"POST", path, (csv, (b"Content-Encoding", coding)), ROWS)
-    for query in (b"a=1&a=2", b"%61=%31", b"a=b+c%20d", b"a;b=1", b"a=%ff", b"=", b"&&", b"?", b"a%00"):
+    for query in (
+        b"a=1&a=2",
+        b"%61=%31",
+        b"a=b+c%20d",
+        b"a;b=1",
+        b"a=%ff",
+        b"=",
+        b"&&",
+        b"?",
+        b"a%00",
+    ):
         yield Sent(b"POST", b"/predictUnstructured/?" + query, (csv,), ROWS)
         yield Sent(b"GET", b"/ping/?" + query)

@@ -10,7 +10,6 @@ from urllib.parse import quote_from_bytes
 
 from hypothesis import strategies as st
 from tests.contract.serving import Served
-from tests.operations.http_requests import CASES
 from tests.parity.served import MIRROR, SET_UP, WITNESS
 from tests.parity.tables import (
     JSON_VALUES,
@@ -132,7 +131,8 @@ def paths(draw: st.DrawFn) -> str:
 
 
 QUERIES = st.one_of(
-    st.just(""), st.lists(QUERY_TEXT, min_size=1, max_size=4).map(lambda words: "?" + "&".join(words))
+    st.just(""),
+    st.lists(QUERY_TEXT, min_size=1, max_size=4).map(lambda words: "?" + "&".join(words)),
 )
 HEADER_TEXT = st.text(
     st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f\x85"), max_size=9
@@ -191,8 +191,17 @@ def with_headers(draw: st.DrawFn, prefix: str = "") -> Sent:
     method, path = draw(
         st.sampled_from(
             [
-                *((b"POST", "/predict/"), (b"POST", "/chat/completions"), (b"OPTIONS", "/predict/")),
-                *((b"GET", "/ping/"), (b"GET", "/no"), (b"GET", "/info/"), (b"DELETE", "/predict/")),
+                *(
+                    (b"POST", "/predict/"),
+                    (b"POST", "/chat/completions"),
+                    (b"OPTIONS", "/predict/"),
+                ),
+                *(
+                    (b"GET", "/ping/"),
+                    (b"GET", "/no"),
+                    (b"GET", "/info/"),
+                    (b"DELETE", "/predict/"),
+                ),
             ]
         )
     )
@@ -205,7 +214,9 @@ def with_headers(draw: st.DrawFn, prefix: str = "") -> Sent:
 
 MESSAGES = st.lists(
     st.one_of(
-        st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": JSON_VALUES}),
+        st.fixed_dictionaries(
+            {"role": st.sampled_from(["user", "system"]), "content": JSON_VALUES}
+        ),
         JSON_VALUES,
     ),
     max_size=2,
@@ -253,28 +264,10 @@ def limited(draw: st.DrawFn) -> Sent:
     """Bodies around the limit of 200 bytes, with a length or in chunks."""
     size = draw(st.integers(0, 420))
     body = (ROWS + b"1,0\n" * 110)[:size]
-    target = draw(st.sampled_from([b"/pre/fix/predict/", b"/pre/fix/chat/completions", b"/pre/fix/no"]))
+    target = draw(
+        st.sampled_from([b"/pre/fix/predict/", b"/pre/fix/chat/completions", b"/pre/fix/no"])
+    )
     return Sent(b"POST", target, (CSV, (b"Origin", b"https://app.example")), body, draw(PIECES))
-
-
-# -- malformed requests
-
-#: Bytes that decide where something begins or ends.
-CUTS = st.sampled_from(
-    [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b",", b";", b"0", b"\x00", b"\xff", b"\x85", b"#"]
-)
-REQUESTS = [case.request for case in CASES if len(case.request) < 2000 and not case.half_closes]
-
-
-@st.composite
-def malformed(draw: st.DrawFn) -> bytes:
-    """A request of the conformance set with bytes put in, taken out or replaced."""
-    data = draw(st.sampled_from(REQUESTS))
-    for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(data)))
-        put = draw(st.one_of(CUTS, st.binary(max_size=2)))
-        data = data[:at] + put + data[at + draw(st.integers(0, 2)) :]
-    return data
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables that hypothesis makes, as the bytes of a body: CSV, JSON, Matrix Market, Arrow, Parquet."""
+"""Tables that hypothesis makes, as bytes: CSV, JSON, Matrix Market, Arrow, Parquet."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def csv_bodies(draw: st.DrawFn) -> bytes:
 
 def _csv(draw: st.DrawFn, rows: Sequence[Sequence[str]]) -> str:
     file = StringIO(newline="")
-    quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]))
+    quoting: Any = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]))
     line_end = draw(st.sampled_from(["\n", "\r\n", "\n", "\r"]))
     delimiter = draw(st.sampled_from(",,,;\t"))
     writer = csv.writer(file, delimiter=delimiter, quoting=quoting, lineterminator=line_end)
@@ -207,13 +207,15 @@ def to_predict(content_type: bytes | None, body: bytes, pieces: int = 0) -> Sent
     return Sent(b"POST", b"/predict/", headers, body, pieces)
 
 
+def _pair_to_predict(pair: tuple[bytes, bytes], pieces: int) -> Sent:
+    return to_predict(pair[0], pair[1], pieces)
+
+
 PIECES = st.sampled_from([0, 0, 0, 1, 2, 5])
 TABLES: dict[str, st.SearchStrategy[Sent]] = {
     "CSV": st.builds(to_predict, st.just(b"text/csv"), csv_bodies(), PIECES),
     "content types": st.builds(to_predict, st.none() | content_types(), csv_bodies(), PIECES),
-    "JSON": st.builds(lambda pair, pieces: to_predict(*pair, pieces), json_bodies(), PIECES),
+    "JSON": st.builds(_pair_to_predict, json_bodies(), PIECES),
     "Matrix Market": st.builds(to_predict, st.just(b"text/mtx"), matrices(), PIECES),
-    "Arrow and Parquet": st.builds(
-        lambda pair, pieces: to_predict(*pair, pieces), binary_tables(), PIECES
-    ),
+    "Arrow and Parquet": st.builds(_pair_to_predict, binary_tables(), PIECES),
 }

@@ -8,12 +8,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.parity.differences import faults, reason_of
+from tests.parity.differences import differences, faults, reason_of
+from tests.parity.malformed import Bytes, answers_to, facts_of_bytes, statuses
 from tests.parity.served import Fleet
 from tests.parity.wire import Sent
 
 #: Set by scripts/parity, for the long form.
 REQUESTS, SEED = "PARITY_REQUESTS", "PARITY_SEED"
+IS_LONG = bool(os.environ.get(REQUESTS))
+MALFORMED = "malformed requests"
+NEXT_KIND = "what follows an error"
 #: What follows an error on the same connection.
 NEXT = Sent(b"GET", b"/livez")
 
@@ -36,6 +40,11 @@ class Tally:
         return cls(int(os.environ.get(REQUESTS, "0")), int(os.environ.get(SEED, "0")))
 
     @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self.begun
+
+    @property
     def is_long(self) -> bool:
         """Is it the long form?"""
         return self.wanted > 0
@@ -46,7 +55,7 @@ class Tally:
         if found or self._last_failed:
             prefix = b"/pre/fix" if sent.target.startswith(b"/pre/fix") else b""
             following = Sent(NEXT.method, prefix + NEXT.target)
-            found += [f"afterwards: {fault}" for fault in self._ask(fleet, following, "next")]
+            found += [f"afterwards: {fault}" for fault in self._ask(fleet, following, NEXT_KIND)]
         return found
 
     _last_failed = False
@@ -63,6 +72,21 @@ class Tally:
         self.differences += bool(found)
         return found
 
+    def compare_bytes(self, fleet: Fleet, sent: Bytes) -> list[str]:
+        """What is wrong with the answers of the production servers to malformed bytes."""
+        answers = answers_to(fleet, sent)
+        for name, answer in answers.items():
+            self.requests[MALFORMED, name] += 1
+            self.statuses.update((name, status) for status in statuses(answer))
+        found = differences({name: facts_of_bytes(each) for name, each in answers.items()})
+        found += [
+            f"{name}: undeclared error in {answer!r}"
+            for name, answer in answers.items()
+            if any(status >= 500 and status not in (501, 505) for status in statuses(answer))
+        ]
+        self.differences += bool(found)
+        return found
+
     def count(self, kind: str, front: str = "fastapi") -> int:
         """Requests of a kind that one server type has answered."""
         return self.requests[kind, front]
@@ -70,6 +94,6 @@ class Tally:
     def show(self, text: str) -> None:
         """Tell a person who waits how far it is; nothing where output goes to a file."""
         if self.is_long and sys.__stderr__ is not None and sys.__stderr__.isatty():
-            seconds = time.monotonic() - self.begun
-            sys.__stderr__.write(f"\r{text[:60]:<60} {seconds:4.0f} s, {self.differences} differ")
+            line = f"{text[:60]:<60} {self.seconds:4.0f} s, {self.differences} differ"
+            sys.__stderr__.write(f"\r{line}")
             sys.__stderr__.flush()

@@ -10,14 +10,17 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from tests.contract.serving import Served
 from tests.parity.conftest import OpenFleet
-from tests.parity.served import Fleet
+from tests.parity.malformed import malformed
+from tests.parity.served import WITNESS, Fleet
 from tests.parity.strategies import KINDS, Kind
-from tests.parity.tally import Tally
+from tests.parity.tally import MALFORMED, Tally
 
 #: Requests of the short form.
 SHORT = 700
 #: Examples of one run; more would only be slower to make.
 ROUND = 2000
+#: Of a hundred; they come on top.
+MALFORMED_SHARE = 3
 
 Fleets = Callable[[Served], Fleet]
 
@@ -47,6 +50,18 @@ def test_server_types_answer_generated_requests_alike(kind: Kind, fleets: Fleets
         assert not found, "\n".join([repr(sent), *found])
 
     explore(kind.requests, check, wanted, tally, lambda: tally.count(kind.name))
+
+
+def test_production_servers_answer_malformed_requests_alike(fleets: Fleets, tally: Tally):
+    wanted = -(-(tally.wanted or SHORT) * MALFORMED_SHARE // 100)
+    fleet = fleets(WITNESS)
+
+    def check(sent):
+        tally.show(f"{MALFORMED}: {tally.count(MALFORMED)} of {wanted}")
+        found = tally.compare_bytes(fleet, sent)
+        assert not found, "\n".join([repr(sent), *found])
+
+    explore(malformed(), check, wanted, tally, lambda: tally.count(MALFORMED))
 
 
 def explore(

@@ -1,4 +1,4 @@
-"""Requests as bytes on a kept connection, and all that comes back: nothing is tidied up on the way."""
+"""Requests as bytes on a kept connection, and all that comes back, with nothing tidied up."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Line:
     """A connection to one server that lasts as long as the server keeps it."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._socket: socket.socket | None = None
         self._reader: Any = None
         self._used = 0.0
@@ -84,7 +84,7 @@ class Line:
         if time.monotonic() - self._used > FRESH:
             self.hang_up()
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), PATIENCE)
+            self._socket = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
             self._reader = KeptReader(socket.SocketIO(self._socket, "rb"))
         try:
             self._socket.sendall(data)
