@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -24,6 +22,10 @@ LIBRARIES = (
     "starlette",
     "uvicorn",
     "httptools",
+    "pandas",
+    "pyarrow",
+    "hypothesis",
+    "deepdiff",
 )
 
 
@@ -81,25 +83,12 @@ def about(tally: Tally) -> list[str]:
     """When, of what and how."""
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return [
-        f"* Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit `{commit()}`",
-        f"* Command: `REQUESTS={tally.wanted} SEED={tally.seed} make parity`, {tally.seconds:.0f} s",
+        f"* Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit `{tally.commit}`",
+        f"* Command: `SEED={tally.seed} REQUESTS={tally.wanted} make parity`",
+        f"* Time: {tally.seconds:.0f} s",
         f"* Versions: {versions}",
         f"* Differences: **{tally.differences}**",
     ]
-
-
-def commit() -> str:
-    """The commit that was tested; `+` when files differ from it, this page aside."""
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-
-    def ask(*words: str) -> str:
-        done = subprocess.run([git, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
-
-    changed = ask("status", "--porcelain", "--", ".", ":!docs")
-    return (ask("rev-parse", "--short=10", "HEAD") or "unknown") + ("+" if changed else "")
 
 
 def write(document: Path, lines: Sequence[str]) -> None:

@@ -92,16 +92,16 @@ def fleet(
     model = served.prepare(place).model
     options = _options(served, model)
     with ExitStack() as stack:
-        servers = {}
+        servers: dict[str, RunningServer] = {}
         for front in fronts:
-            server = running_server(
+            starting = running_server(
                 model.code_dir,
                 *options,
                 server_type=front.server_type,
                 env={**dict(served.environment), **front.environment},
                 wait=False,
             )
-            servers[front.name] = stack.enter_context(server)
+            servers[front.name] = stack.enter_context(starting)
         for server in servers.values():
             wait_until_loaded(server, dict(served.environment).get("URL_PREFIX", ""))
         lines = {name: Line(server.port) for name, server in servers.items()}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.parity.differences import differences, faults, reason_of
 from tests.parity.malformed import Bytes, answers_to, facts_of_bytes, statuses
@@ -22,6 +25,23 @@ NEXT_KIND = "what follows an error"
 NEXT = Sent(b"GET", b"/livez")
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tested_commit() -> str:
+    """The commit that was tested; `+` when files differ from it, this page aside."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+
+    def ask(*words: str) -> str:
+        done = subprocess.run([git, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    changed = ask("status", "--porcelain", "--", ".", ":!docs")
+    return (ask("rev-parse", "--short=10", "HEAD") or "unknown") + ("+" if changed else "")
+
+
 @dataclass
 class Tally:
     """What was asked and answered; `wanted` is the number of generated requests, 0: short form."""
@@ -32,6 +52,7 @@ class Tally:
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     errors: Counter[tuple[int, str]] = field(default_factory=Counter)
     differences: int = 0
+    commit: str = field(default_factory=tested_commit)
     begun: float = field(default_factory=time.monotonic)
 
     @classmethod
