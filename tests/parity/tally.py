@@ -70,16 +70,22 @@ class Tally:
         """Is it the long form?"""
         return self.wanted > 0
 
-    def compare(self, fleet: Fleet, sent: Sent, kind: str) -> list[str]:
-        """What is wrong with the answers to a request, and to one that follows an error."""
+    def compare(self, fleet: Fleet, sent: Sent, kind: str, fails_when: bytes = b"") -> list[str]:
+        """What is wrong with the answers to a request, and to one that follows an error.
+
+        The model fails only where `fails_when` was sent.
+        """
         found = self._ask(fleet, sent, kind)
+        # in UTF-16 there are zeros in between
+        if self._hook_failed and fails_when not in sent.data.replace(b"\0", b""):
+            found.append("the model failed, which nobody has asked for")
         if found or self._last_failed:
             prefix = b"/pre/fix" if sent.target.startswith(b"/pre/fix") else b""
             following = Sent(NEXT.method, prefix + NEXT.target)
             found += [f"afterwards: {fault}" for fault in self._ask(fleet, following, NEXT_KIND)]
         return found
 
-    _last_failed = False
+    _last_failed = _hook_failed = False
 
     def _ask(self, fleet: Fleet, sent: Sent, kind: str) -> list[str]:
         answers = fleet.ask(sent)
@@ -89,6 +95,7 @@ class Tally:
             if answer.status >= 500:
                 self.errors[answer.status, reason_of(sent, answer) or "undeclared"] += 1
         self._last_failed = any(not 200 <= each.status < 300 for each in answers.values())
+        self._hook_failed = any(each.status == 500 for each in answers.values())
         found = faults(sent, answers)
         self.differences += bool(found)
         return found

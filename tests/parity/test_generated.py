@@ -46,7 +46,7 @@ def test_server_types_answer_generated_requests_alike(kind: Kind, fleets: Fleets
 
     def check(sent):
         tally.show(f"{kind.name}: {tally.count(kind.name)} of {wanted}")
-        found = tally.compare(fleet, sent, kind.name)
+        found = tally.compare(fleet, sent, kind.name, b"fail-on-purpose")
         assert not found, "\n".join([repr(sent), *found])
 
     explore(kind.requests, check, wanted, tally, lambda: tally.count(kind.name))
