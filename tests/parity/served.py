@@ -39,15 +39,14 @@ SET_UP = Served(
 #: A model that cannot be loaded, behind the error server.
 BROKEN = Served("broken_load", error_server=True)
 
-#: Folders of the grid, by the names that reports give them.
-GRID = {
-    "regression": models.REGRESSION,
-    "regression, settings": SET_UP,
-    "error server": BROKEN,
-    "unstructured": models.UNSTRUCTURED,
-}
+#: Folders of the grid, by the names that reports give them; their servers are those of the
+#: generated requests, too.
+GRID = {"tells what arrived": WITNESS, "tells all, unstructured": MIRROR, "settings": SET_UP}
 LONG_GRID = {
     **GRID,
+    "error server": BROKEN,
+    "regression": models.REGRESSION,
+    "unstructured": models.UNSTRUCTURED,
     "linear": models.LINEAR,
     "linear, no metrics": models.LINEAR.with_environment(DRUM_METRICS_ENABLED="false"),
     "binary": models.BINARY,
