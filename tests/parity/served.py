@@ -50,6 +50,7 @@ LONG_GRID = {
     "linear": models.LINEAR,
     "linear, no metrics": models.LINEAR.with_environment(DRUM_METRICS_ENABLED="false"),
     "binary": models.BINARY,
+    "binary, labels beyond ASCII": Served("binary", "binary", ("caf\u00e9", "\u2603")),
     "multiclass": models.MULTICLASS,
     "multilabel": models.MULTILABEL,
     "geopoint": models.GEOPOINT,

@@ -1,7 +1,7 @@
 """All server types give equal answers, and no error that nobody declared.
 
-First every model folder meets every shape of request, then generated ones. One module, so that its
-tests share the servers.
+First generated requests, then the grid: model folders meet all shapes of requests. One module, so
+that its tests share the servers.
 """
 
 from __future__ import annotations
@@ -46,6 +46,31 @@ def fleets(open_fleet: OpenFleet) -> Iterator[Fleets]:
         yield find
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_server_types_answer_generated_requests_alike(kind: Kind, fleets: Fleets, tally: Tally):
+    wanted = -(-(tally.wanted or SHORT) * kind.share // 100)
+    fleet = fleets(kind.served)
+
+    def check(sent):
+        tally.show(f"{kind.name}: {tally.count(kind.name)} of {wanted}")
+        found = tally.compare(fleet, sent, kind.name, b"fail-on-purpose")
+        assert not found, "\n".join([repr(sent), *found])
+
+    explore(kind.requests, check, wanted, tally, lambda: tally.count(kind.name))
+
+
+def test_production_servers_answer_malformed_requests_alike(fleets: Fleets, tally: Tally):
+    wanted = -(-(tally.wanted or SHORT) * MALFORMED_SHARE // 100)
+    fleet = fleets(WITNESS)
+
+    def check(sent):
+        tally.show(f"{MALFORMED}: {tally.count(MALFORMED)} of {wanted}")
+        found = tally.compare_bytes(fleet, sent)
+        assert not found, "\n".join([repr(sent), *found])
+
+    explore(malformed(), check, wanted, tally, lambda: tally.count(MALFORMED))
+
+
 def shapes_for(place: int, tally: Tally) -> list[Sent]:
     """The shapes that the folder at that place of the grid meets."""
     if not tally.is_long:
@@ -73,31 +98,6 @@ def test_server_types_answer_every_shape_alike(
             for fault in tally.compare(fleet, below(prefix, sent), f"grid: {name}")
         ]
     assert not found, "\n".join([f"{len(found)} faults, the first of them:", *found[:MOST_SHOWN]])
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_server_types_answer_generated_requests_alike(kind: Kind, fleets: Fleets, tally: Tally):
-    wanted = -(-(tally.wanted or SHORT) * kind.share // 100)
-    fleet = fleets(kind.served)
-
-    def check(sent):
-        tally.show(f"{kind.name}: {tally.count(kind.name)} of {wanted}")
-        found = tally.compare(fleet, sent, kind.name, b"fail-on-purpose")
-        assert not found, "\n".join([repr(sent), *found])
-
-    explore(kind.requests, check, wanted, tally, lambda: tally.count(kind.name))
-
-
-def test_production_servers_answer_malformed_requests_alike(fleets: Fleets, tally: Tally):
-    wanted = -(-(tally.wanted or SHORT) * MALFORMED_SHARE // 100)
-    fleet = fleets(WITNESS)
-
-    def check(sent):
-        tally.show(f"{MALFORMED}: {tally.count(MALFORMED)} of {wanted}")
-        found = tally.compare_bytes(fleet, sent)
-        assert not found, "\n".join([repr(sent), *found])
-
-    explore(malformed(), check, wanted, tally, lambda: tally.count(MALFORMED))
 
 
 def explore(
