@@ -107,6 +107,8 @@ def fleet(
         lines = {name: Line(server.port) for name, server in servers.items()}
         for line in lines.values():
             stack.callback(line.hang_up)
+        # all at once: each waits until it has drained
+        stack.callback(lambda: [server.process.terminate() for server in servers.values()])
         yield Fleet(lines)
 
 

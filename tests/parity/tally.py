@@ -77,7 +77,7 @@ class Tally:
         """
         found = self._ask(fleet, sent, kind)
         # in UTF-16 there are zeros in between
-        if self._hook_failed and fails_when not in sent.data.replace(b"\0", b""):
+        if self._hook_failed and fails_when not in (sent.target + sent.body).replace(b"\0", b""):
             found.append("the model failed, which nobody has asked for")
         if found or self._last_failed:
             prefix = b"/pre/fix" if sent.target.startswith(b"/pre/fix") else b""
