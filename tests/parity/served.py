@@ -108,7 +108,8 @@ def fleet(
         for line in lines.values():
             stack.callback(line.hang_up)
         # all at once: each waits until it has drained
-        stack.callback(lambda: [server.process.terminate() for server in servers.values()])
+        for server in servers.values():
+            stack.callback(server.process.terminate)
         yield Fleet(lines)
 
 

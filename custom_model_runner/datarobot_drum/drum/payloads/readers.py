@@ -145,8 +145,8 @@ class _Forward:
     """A file that can only be read on, and ends with a line end.
 
     scipy's parser would seek back from what it has read ahead, miscount in a file on disk, and
-    end the whole process with the OSError that its destructor raises. In a pattern whose last
-    line is not ended it reads on at address 0, which ends the process, too.
+    end the whole process with the OSError that its destructor raises. After the
+    place in a pattern it looks for the line end, and where there is none it reads address 0.
     """
 
     def __init__(self, source: BinaryIO) -> None:
