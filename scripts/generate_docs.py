@@ -227,6 +227,14 @@ def conformance_table() -> list[str]:
 OVER_WORKERS = {"": "summed, ended ones too", "livesum": "summed", "livemax": "greatest"}
 
 
+def parity_tables() -> list[str]:
+    """What answers of server types may differ in."""
+    sys.path.insert(0, str(ROOT))
+    from tests.parity.evidence import allowed_tables
+
+    return allowed_tables()
+
+
 def metrics_page() -> str:
     """Every metric of `/metrics`."""
     intro = (
@@ -261,6 +269,7 @@ PAGES: dict[str, Callable[[], str]] = {
 #: Tables within pages of docs/, by page and the word in the comments around them.
 TABLES: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("SECURITY_AUDIT.md", "http-conformance"): conformance_table,
+    ("PARITY.md", "parity-differences"): parity_tables,
 }
 
 
