@@ -33,6 +33,8 @@ class Tally:
     lost: list[str] = field(default_factory=list)
     refused: int = 0
     last_answer: float = 0.0
+    #: when each answer with status 200 came, by the monotonic clock
+    answered_at: list[float] = field(default_factory=list)
 
     @property
     def answered(self) -> int:
@@ -46,7 +48,7 @@ class Load:
     def __init__(self, port: int, clients: int, *, keeps_alive: bool = True) -> None:
         self.tally = Tally()
         self._port = port
-        self._clients = clients
+        self.clients = clients
         self._keeps_alive = keeps_alive
         self._request = HEAD % (len(BODY), b"" if keeps_alive else b"Connection: close\r\n") + BODY
         self._stopped = threading.Event()
@@ -79,7 +81,7 @@ class Load:
             time.sleep(0.01)
 
     async def _run(self) -> None:
-        await asyncio.gather(*(self._client() for _ in range(self._clients)))
+        await asyncio.gather(*(self._client() for _ in range(self.clients)))
 
     async def _client(self) -> None:
         while not self._stopped.is_set():
@@ -110,6 +112,8 @@ class Load:
                 return
             self.tally.statuses[int(head[9:12])] += 1
             self.tally.last_answer = time.monotonic()
+            if head[9:12] == b"200":
+                self.tally.answered_at.append(self.tally.last_answer)
             if b"connection: close" in head.lower() or not self._keeps_alive:
                 return
 
