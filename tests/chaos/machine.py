@@ -88,7 +88,7 @@ def turn_clock(site: Site) -> None:
         (site.place / "clock").write_text(offset)
         site.happens()
         site.wait_for_answers()
-    site.set("gate.open")
+    site.touch("gate.open")
     site.end_of_victims()
     assert site.pids == before
 

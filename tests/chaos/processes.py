@@ -7,7 +7,7 @@ import signal
 import time
 
 import psutil
-from tests.chaos.site import ANSWERS, Site
+from tests.chaos.site import ANSWERS, PATIENCE, Site
 from tests.operations.fronts import is_alive, wait_for
 
 #: What the log says of a worker that cannot load its model.
@@ -28,7 +28,7 @@ def kill_while_streaming(site: Site) -> None:
 
 def kill_while_loading(site: Site) -> None:
     """A worker is killed, and the one that takes its place while it loads the model."""
-    closed = site.set("load.closed")
+    closed = site.touch("load.closed")
     site.kill(min(site.pids))
     loading = site.reached("load")
     closed.unlink()
@@ -41,7 +41,7 @@ def kill_arbiter(site: Site) -> None:
     site.phase.may_lose = site.may_lose_with_server
     site.happens()
     site.server.process.kill()
-    wait_for(lambda: not any(map(is_alive, workers)), "the end of the workers")
+    wait_for(lambda: not any(map(is_alive, workers)), "the end of the workers", PATIENCE)
 
 
 def terminate(site: Site) -> None:
@@ -62,19 +62,19 @@ def hang_up(site: Site) -> None:
         site.phase.may_lose = site.may_lose_with_server
         site.server.process.wait(30)
         return
-    wait_for(lambda: first.isdisjoint(site.pids), "other workers")
+    wait_for(lambda: first.isdisjoint(site.pids), "other workers", PATIENCE)
 
 
 def reload_broken_model(site: Site) -> None:
     """SIGHUP when the new model cannot be loaded; after two attempts it is repaired."""
-    first, broken, failed = site.pids, site.set("broken"), site.server.log.count(FAILED)
+    first, broken, failed = site.pids, site.touch("broken"), site.server.log.count(FAILED)
     site.server.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: site.server.log.count(FAILED) >= failed + 2, "two attempts")
+    wait_for(lambda: site.server.log.count(FAILED) >= failed + 2, "two attempts", PATIENCE)
     assert first <= site.pids
     site.wait_for_answers()
     broken.unlink()
     site.happens()
-    wait_for(lambda: first.isdisjoint(site.pids), "other workers")
+    wait_for(lambda: first.isdisjoint(site.pids), "other workers", PATIENCE)
 
 
 def freeze(site: Site) -> None:

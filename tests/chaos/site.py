@@ -143,7 +143,7 @@ class Site:
         path.unlink()
         return pid
 
-    def set(self, name: str) -> Path:
+    def touch(self, name: str) -> Path:
         """Make a file that the model asks for."""
         path = self.place / name
         path.touch()
@@ -194,7 +194,7 @@ class Site:
         def is_whole() -> bool:
             self.supervise()
             seen.update(self._answering())
-            return len(self.pids) == self.workers and self.pids <= seen
+            return len(self.pids & seen) >= self.workers
 
         wait_for(is_whole, "as many workers as before", PATIENCE)
         self.phase.whole = time.monotonic()
