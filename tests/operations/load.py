@@ -25,7 +25,7 @@ class Tally:
     """What became of the requests.
 
     A request is lost when it was sent and its connection ended, or 60 s passed, without a whole
-    answer. A connection that was refused, and one that the server closed before anything was sent
+    answer, or what came was none. A connection that was refused, and one that the server closed before anything was sent
     on it, lost nothing.
     """
 
@@ -107,15 +107,22 @@ class Load:
                     head = await reader.readuntil(b"\r\n\r\n")
                     count = len(head)
                     await reader.readexactly(_length(head))
-            except (OSError, EOFError, TimeoutError) as error:
+                status = _status(head)
+            except (OSError, EOFError, TimeoutError, ValueError) as error:
                 self.tally.lost.append(f"after {count} bytes: {error!r}")
                 return
-            self.tally.statuses[int(head[9:12])] += 1
+            self.tally.statuses[status] += 1
             self.tally.last_answer = time.monotonic()
-            if head[9:12] == b"200":
+            if status == 200:
                 self.tally.answered_at.append(self.tally.last_answer)
             if b"connection: close" in head.lower() or not self._keeps_alive:
                 return
+
+
+def _status(head: bytes) -> int:
+    if not head.startswith(b"HTTP/1.1 "):
+        raise ValueError(f"no answer: {head!r}")
+    return int(head[9:12])
 
 
 def _length(head: bytes) -> int:
