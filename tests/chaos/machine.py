@@ -80,16 +80,17 @@ def exhaust_descriptors(site: Site) -> None:
 
 
 def turn_clock(site: Site) -> None:
-    """The system's time goes back by a day, then forward by two; a request waits meanwhile."""
+    """The system's time goes back by a day, then forward by two, each while a hook runs."""
     before = site.pids
-    site.meet("gate")
-    site.reached("gate")
     for offset in ("-1d", "+1d"):
+        site.meet("gate")
+        site.reached("gate")
         (site.place / "clock").write_text(offset)
         site.happens()
+        gate = site.touch("gate.open")
+        site.end_of_victims()
+        gate.unlink()
         site.wait_for_answers()
-    site.touch("gate.open")
-    site.end_of_victims()
     assert site.pids == before
 
 
