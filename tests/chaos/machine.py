@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
 from tests.chaos.site import ANSWERS, Site, open_files
 from tests.operations.fronts import wait_for
 from tests.operations.raw_http import RawConnection
 from tests.stand_ins.otlp_receiver import collecting
 
-FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+WALL_CLOCK = Path(__file__).with_name("wall_clock.c")
+DAY = 86_400
 HALF_OPEN = 25
 HEAD = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 #: What clients have sent when they vanish.
@@ -82,10 +82,10 @@ def exhaust_descriptors(site: Site) -> None:
 def turn_clock(site: Site) -> None:
     """The system's time goes back by a day, then forward by two, each while a hook runs."""
     before = site.pids
-    for offset in ("-1d", "+1d"):
+    for offset in (-DAY, DAY):
         site.meet("gate")
         site.reached("gate")
-        (site.place / "clock").write_text(offset)
+        (site.place / "clock").write_text(str(offset))
         site.happens()
         gate = site.touch("gate.open")
         site.end_of_victims()
@@ -95,16 +95,10 @@ def turn_clock(site: Site) -> None:
 
 
 def with_fake_clock(site: Site) -> dict[str, str]:
-    """Debian's libfaketime, which reads the offset from a file; the monotonic clock is real."""
-    if not FAKETIME:
-        pytest.fail("libfaketime is missing; scripts/chaos says how to get it")
-    (site.place / "clock").write_text("+0")
-    return {
-        "LD_PRELOAD": os.fspath(FAKETIME[0]),
-        "FAKETIME_TIMESTAMP_FILE": os.fspath(site.place / "clock"),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    """A library in front of libc's clocks that reads the offset from a file."""
+    library, offset = site.place.parent / "wall_clock.so", site.place / "clock"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, WALL_CLOCK], check=True)
+    return {"LD_PRELOAD": os.fspath(library), "WALL_CLOCK_OFFSET": os.fspath(offset)}
 
 
 def lose_collector(site: Site) -> None:

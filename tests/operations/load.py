@@ -25,8 +25,8 @@ class Tally:
     """What became of the requests.
 
     A request is lost when it was sent and its connection ended, or 60 s passed, without a whole
-    answer, or what came was none. A connection that was refused, and one that the server closed before anything was sent
-    on it, lost nothing.
+    answer, or what came was none. A connection that was refused, and one that the server closed
+    before anything was sent on it, lost nothing.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
