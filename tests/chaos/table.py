@@ -138,7 +138,6 @@ FAULTS = (
         loses=True,
         ends={"flask": 1},
         prepare=lambda site: SHORT_TIMEOUT,
-        short_on=(FASTAPI,),
     ),
     Fault(
         "hook holds the interpreter lock",
