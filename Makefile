@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks test-tools check docs bench parity install clean
+.PHONY: serve test test-frameworks test-tools check docs bench parity chaos install clean
 
 serve:
 	@$(INSTALL)
@@ -32,6 +32,9 @@ bench: install
 
 parity: install
 	scripts/parity
+
+chaos: install
+	scripts/chaos
 
 install:
 	@$(INSTALL) --dev
