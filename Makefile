@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks test-tools check docs bench install clean
+.PHONY: serve test test-frameworks test-tools check docs bench audit install clean
 
 serve:
 	@$(INSTALL)
@@ -29,6 +29,9 @@ docs: install
 
 bench: install
 	scripts/bench
+
+audit: install
+	scripts/audit
 
 install:
 	@$(INSTALL) --dev
