@@ -94,8 +94,9 @@ ATTACKS = {
     "pipelined": INNER * 3,
     "pipelined after a body": _sized(b"a,b\n1,2\n") + INNER,
     "pipelined after an error": b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n" + INNER,
-    **{f"conformance: {case.name}": case.request + INNER for case in CASES},
 }
+#: Every request of the conformance set with another one behind it.
+CONFORMANCE = {f"conformance: {case.name}": case.request + INNER for case in CASES}
 
 HAPROXY = """
 global
@@ -196,11 +197,9 @@ def victim(name: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def attack(port: int, data: bytes) -> bytes:
-    """All that comes for these bytes, until the proxy closes or waits for more."""
-    with RawConnection(port, 0.3) as connection:
+@contextmanager
+def attacked(port: int, data: bytes) -> Iterator[None]:
+    """A client that has sent these bytes and waits for its answer."""
+    with RawConnection(port) as connection:
         connection.send(data)
-        try:
-            return connection.read_until_closed()
-        except TimeoutError:
-            return b""
+        yield
