@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks test-tools check docs bench audit install clean
+.PHONY: serve test test-frameworks test-tools check docs bench audit fuzz install clean
 
 serve:
 	@$(INSTALL)
@@ -32,6 +32,9 @@ bench: install
 
 audit: install
 	scripts/audit
+
+fuzz: install
+	scripts/fuzz
 
 install:
 	@$(INSTALL) --dev
