@@ -104,6 +104,7 @@ global
 defaults
   mode http
   timeout connect 10s
+  timeout queue 60s
   timeout server 60s
   timeout client 10s
   timeout http-request 10s
