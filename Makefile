@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks test-tools check docs bench parity chaos install clean
+.PHONY: serve test test-frameworks test-tools check docs bench parity chaos audit fuzz install clean
 
 serve:
 	@$(INSTALL)
@@ -35,6 +35,12 @@ parity: install
 
 chaos: install
 	scripts/chaos
+
+audit: install
+	scripts/audit
+
+fuzz: install
+	scripts/fuzz
 
 install:
 	@$(INSTALL) --dev

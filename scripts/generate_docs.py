@@ -224,6 +224,15 @@ def conformance_table() -> list[str]:
     return table(("Request", "Rule", "Answer"), rows)
 
 
+def holes_table() -> list[str]:
+    """Every known hole of a library, with the version that closes it."""
+    sys.path.insert(0, str(ROOT))
+    from scripts.known_holes import HOLES
+
+    rows = [(f"`{hole.package}`", hole.advisory, hole.what, hole.fixed_in) for hole in HOLES]
+    return table(("Package", "Advisory", "What", "Closed in"), rows)
+
+
 OVER_WORKERS = {"": "summed, ended ones too", "livesum": "summed", "livemax": "greatest"}
 
 
@@ -270,6 +279,7 @@ PAGES: dict[str, Callable[[], str]] = {
 TABLES: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("SECURITY_AUDIT.md", "http-conformance"): conformance_table,
     ("PARITY.md", "parity-differences"): parity_tables,
+    ("SECURITY_AUDIT.md", "known-holes"): holes_table,
 }
 
 
