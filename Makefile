@@ -5,7 +5,7 @@ PORT ?= 5000
 INSTALL ?= scripts/install
 export VENV PORT
 
-.PHONY: serve test test-frameworks test-tools check docs bench soak install clean
+.PHONY: serve test test-frameworks test-tools check docs bench soak parity chaos audit fuzz install clean
 
 serve:
 	@$(INSTALL)
@@ -33,6 +33,18 @@ bench: install
 MINUTES ?= 10
 soak: install
 	scripts/soak --minutes $(MINUTES)
+
+parity: install
+	scripts/parity
+
+chaos: install
+	scripts/chaos
+
+audit: install
+	scripts/audit
+
+fuzz: install
+	scripts/fuzz
 
 install:
 	@$(INSTALL) --dev

@@ -224,7 +224,24 @@ def conformance_table() -> list[str]:
     return table(("Request", "Rule", "Answer"), rows)
 
 
+def holes_table() -> list[str]:
+    """Every known hole of a library, with the version that closes it."""
+    sys.path.insert(0, str(ROOT))
+    from scripts.known_holes import HOLES
+
+    rows = [(f"`{hole.package}`", hole.advisory, hole.what, hole.fixed_in) for hole in HOLES]
+    return table(("Package", "Advisory", "What", "Closed in"), rows)
+
+
 OVER_WORKERS = {"": "summed, ended ones too", "livesum": "summed", "livemax": "greatest"}
+
+
+def parity_tables() -> list[str]:
+    """What answers of server types may differ in."""
+    sys.path.insert(0, str(ROOT))
+    from tests.parity.evidence import allowed_tables
+
+    return allowed_tables()
 
 
 def metrics_page() -> str:
@@ -261,6 +278,8 @@ PAGES: dict[str, Callable[[], str]] = {
 #: Tables within pages of docs/, by page and the word in the comments around them.
 TABLES: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("SECURITY_AUDIT.md", "http-conformance"): conformance_table,
+    ("PARITY.md", "parity-differences"): parity_tables,
+    ("SECURITY_AUDIT.md", "known-holes"): holes_table,
 }
 
 

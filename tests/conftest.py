@@ -45,7 +45,8 @@ Template = Callable[[str], Path]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what runs in this environment: tests marked for it, in the usual one the unmarked.
 
-    Tests that need programs of the system run only when they are asked for (scripts/test_tools).
+    Tests that need programs of the system run only when they are asked for (scripts/test_tools),
+    and so does chaos (scripts/chaos).
 
     A framework's tests are never skipped because it is missing: asked for in the usual
     environment they are an error.
@@ -54,15 +55,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if here is None and config.getoption("markexpr").startswith("framework"):
         raise pytest.UsageError("framework tests have environments: scripts/test_frameworks [NAME]")
     others = [item for item in items if _environment_of(item) != here]
-    if "tools" not in config.getoption("markexpr"):
-        others += [item for item in items if _needs_tools(item) and item not in others]
+    for marker in ("tools", "chaos"):
+        if marker not in config.getoption("markexpr"):
+            others += [i for i in items if i.get_closest_marker(marker) and i not in others]
     config.hook.pytest_deselected(items=others)
     dropped = set(others)
     items[:] = [item for item in items if item not in dropped]
-
-
-def _needs_tools(item: pytest.Item) -> bool:
-    return item.get_closest_marker("tools") is not None
 
 
 def _environment_of(item: pytest.Item) -> str | None:
@@ -158,9 +156,10 @@ def started_server(
     server_type: str | None = None,
     cwd: Path | None = None,
     wait: bool = True,
+    port: int | None = None,
 ) -> Iterator[RunningServer]:
     """A server for `code_dir`; with `wait=False` it may still be starting, or have failed to."""
-    port = find_free_port()
+    port = port or find_free_port()
     chosen = ("--server-type", server_type) if server_type else ()
     place = ("--code-dir", str(code_dir), "--address", f"127.0.0.1:{port}")
     log_path = home / f"server-{port}.log"

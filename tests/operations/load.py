@@ -25,14 +25,16 @@ class Tally:
     """What became of the requests.
 
     A request is lost when it was sent and its connection ended, or 60 s passed, without a whole
-    answer. A connection that was refused, and one that the server closed before anything was sent
-    on it, lost nothing.
+    answer, or what came was none. A connection that was refused, and one that the server closed
+    before anything was sent on it, lost nothing.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     refused: int = 0
     last_answer: float = 0.0
+    #: when each answer with status 200 came, by the monotonic clock
+    answered_at: list[float] = field(default_factory=list)
 
     @property
     def answered(self) -> int:
@@ -46,7 +48,7 @@ class Load:
     def __init__(self, port: int, clients: int, *, keeps_alive: bool = True) -> None:
         self.tally = Tally()
         self._port = port
-        self._clients = clients
+        self.clients = clients
         self._keeps_alive = keeps_alive
         self._request = HEAD % (len(BODY), b"" if keeps_alive else b"Connection: close\r\n") + BODY
         self._stopped = threading.Event()
@@ -79,7 +81,7 @@ class Load:
             time.sleep(0.01)
 
     async def _run(self) -> None:
-        await asyncio.gather(*(self._client() for _ in range(self._clients)))
+        await asyncio.gather(*(self._client() for _ in range(self.clients)))
 
     async def _client(self) -> None:
         while not self._stopped.is_set():
@@ -105,13 +107,22 @@ class Load:
                     head = await reader.readuntil(b"\r\n\r\n")
                     count = len(head)
                     await reader.readexactly(_length(head))
-            except (OSError, EOFError, TimeoutError) as error:
+                status = _status(head)
+            except (OSError, EOFError, TimeoutError, ValueError) as error:
                 self.tally.lost.append(f"after {count} bytes: {error!r}")
                 return
-            self.tally.statuses[int(head[9:12])] += 1
+            self.tally.statuses[status] += 1
             self.tally.last_answer = time.monotonic()
+            if status == 200:
+                self.tally.answered_at.append(self.tally.last_answer)
             if b"connection: close" in head.lower() or not self._keeps_alive:
                 return
+
+
+def _status(head: bytes) -> int:
+    if not head.startswith(b"HTTP/1.1 "):
+        raise ValueError(f"no answer: {head!r}")
+    return int(head[9:12])
 
 
 def _length(head: bytes) -> int:

@@ -30,6 +30,10 @@ READER_HAS_GONE = (errno.EPIPE, errno.EBADF)
 LARGEST_WRITE = select.PIPE_BUF
 
 
+#: In the place of a descriptor that was closed.
+CLOSED = -1
+
+
 class LineWriter(Generic[Item]):
     """A bounded queue of items and the thread that makes a line of each and writes it.
 
@@ -40,7 +44,7 @@ class LineWriter(Generic[Item]):
 
     def __init__(self, to_line: Callable[[Item], bytes], descriptor: int) -> None:
         self._to_line = to_line
-        self._descriptor = descriptor
+        self._descriptor = _copy_of(descriptor)
         self._items: deque[Item] = deque()
         self._lines: deque[bytes] = deque()
         self._dropped = 0
@@ -66,6 +70,9 @@ class LineWriter(Generic[Item]):
         self._end = time.monotonic() + LAST_WAIT
         self._wake.set()
         self._thread.join(LAST_WAIT + 2 * GATHER)
+        if not self._thread.is_alive() and self._descriptor != CLOSED:
+            os.close(self._descriptor)
+            self._descriptor = CLOSED
 
     def _work(self) -> None:
         while not self._end:
@@ -135,3 +142,15 @@ def _is_writable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(0))
+
+
+def _copy_of(descriptor: int) -> int:
+    """A descriptor of our own.
+
+    Model code may close that of stdout, and the next client's connection would get its number, and
+    the lines.
+    """
+    try:
+        return os.dup(descriptor)
+    except OSError:  # it was closed from the beginning: each write shall fail
+        return os.open(os.devnull, os.O_RDONLY)

@@ -58,9 +58,12 @@ def _pyarrow(module: str) -> Any:
 
 
 def _table(kind: str, read: Callable[[], Any]) -> DataFrame:
+    # what pandas stored along (names of types, an index) is the client's word like all else, and
+    # pyarrow takes it as it is
+    faults = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
     try:
         frame: DataFrame = read().to_pandas()
-    except (_pyarrow("pyarrow").ArrowException, OSError):
+    except (_pyarrow("pyarrow").ArrowException, OSError, *faults):
         raise InvalidInput(f"the body is not a readable {kind} table") from None
     if not frame.columns.is_unique:
         raise InvalidInput("column names must differ from each other")

@@ -142,18 +142,24 @@ def _forward(source: BinaryIO) -> Any:
 
 
 class _Forward:
-    """A file that can only be read on.
+    """A file that can only be read on, and ends with a line end.
 
     scipy's parser would seek back from what it has read ahead, miscount in a file on disk, and
-    end the whole process with the OSError that its destructor raises.
+    end the whole process with the OSError that its destructor raises. After the
+    place in a pattern it looks for the line end, and where there is none it reads address 0.
     """
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
+        self._is_ended = False
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
-        return self._source.read(size)
+        data = self._source.read(size)
+        if data or self._is_ended or not size:
+            return data
+        self._is_ended = True
+        return b"\n"
 
 
 def _matrix_fault(message: str) -> str:

@@ -56,6 +56,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "predict_unstructured": ANYTHING,
     "transform": ANYTHING,
     "forward_request": ANYTHING,
+    "metrics": {"text/plain": {"schema": {"type": "string"}}},
+    "ui": {"text/html": {"schema": {"type": "string"}}},
+    "ui_file": ANYTHING,
 }
 REFUSALS = {
     "413": "The body is larger than the limit.",

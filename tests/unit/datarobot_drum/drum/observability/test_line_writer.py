@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,22 @@ def test_closed_stdout_is_no_error(pipe: tuple[int, int], caplog: pytest.LogCapt
     log.put(LINE)
     log.stop()
     assert "the access log ends" in caplog.text
+
+
+def test_lines_never_go_to_a_file_that_gets_the_number_of_a_closed_stdout(
+    pipe: tuple[int, int], tmp_path: Path
+) -> None:
+    reader, writer = pipe
+    stdout = os.dup(writer)
+    log = start(stdout)
+    os.close(stdout)
+    with (tmp_path / "client").open("wb") as client:
+        assert client.fileno() == stdout
+        log.put(LINE)
+        log.stop()
+        log.stop()
+    assert read_lines(reader, 1) == [LINE.strip()]
+    assert (tmp_path / "client").read_bytes() == b""
 
 
 def test_file_that_takes_nothing_now_is_asked_again(

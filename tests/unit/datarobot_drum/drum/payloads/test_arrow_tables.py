@@ -144,3 +144,34 @@ def test_arrow_table_of_the_real_library_is_read(media_type: str) -> None:
     assert_frame_equal(read_table(Payload(sink.getvalue(), media_type=media_type)), TABLE)
     with pytest.raises(InvalidInput, match="not a readable"):
         read_table(Payload(sink.getvalue()[:20], media_type=media_type))
+
+
+@needs_pyarrow
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"\x80",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"index_columns": ["a"], "columns": []}',
+        b'{"index_columns": [{"kind": "range", "start": "x", "stop": 1, "step": 1}]}',
+        b'{"index_columns": [], "column_indexes": [{"pandas_type": "x", "numpy_type": "no"}]}',
+        b'{"columns": [{"name": "a", "pandas_type": "datetimetz", "metadata": null}]}',
+    ],
+)
+@pytest.mark.parametrize("media_type", [STREAM, PARQUET])
+def test_words_of_pandas_in_a_table_are_the_clients(media_type: str, told: bytes) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table, sink = pa.Table.from_pandas(TABLE).replace_schema_metadata({b"pandas": told}), BytesIO()
+    if media_type == PARQUET:
+        pq.write_table(table, sink)
+    else:
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    try:
+        assert len(read_table(Payload(sink.getvalue(), media_type=media_type))) == len(TABLE)
+    except InvalidInput as error:
+        assert "not a readable" in str(error)

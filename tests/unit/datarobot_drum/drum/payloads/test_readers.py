@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -91,6 +93,19 @@ def test_matrix_in_a_file_on_disk_is_read(tmp_path: Path) -> None:
         frame = read_table(Payload(file, media_type="text/mtx"))
     assert frame.shape == (40, 3)
     assert frame.sum().sum() == 820
+
+
+@pytest.mark.parametrize("kind", ["pattern", "integer", "real"])
+def test_matrix_may_end_without_a_line_end(kind: str) -> None:
+    # the parser would end the process, so another one tries it
+    content = f"%%MatrixMarket matrix coordinate {kind} general\n3 4 1\n2 4 1".encode()
+    program = (
+        "from datarobot_drum.drum.payloads.readers import read_matrix\n"
+        "from datarobot_drum.drum.payloads.source import Payload\n"
+        f"print(read_matrix(Payload({content!r})).to_numpy().tolist()[1] == [0, 0, 0, 1])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
 def test_matrix_takes_the_names_that_were_sent() -> None:

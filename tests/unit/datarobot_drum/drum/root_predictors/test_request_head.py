@@ -87,3 +87,20 @@ def test_head_that_is_larger_than_a_whole_one_may_be_is_refused():
     with pytest.raises(RefusedRequest, match="larger than 65536 bytes") as caught:
         check_head(get(HOST, *[b"X: " + b"a" * 8000] * 9))
     assert (caught.value.status, MAX_HEAD) == (431, 65536)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"Authorization Bearer s3cret", "has no colon"),
+        (b"s3cret", "has no colon"),
+        (b"Authorization Bearer s3cret:", "malformed after 'Authorization'"),
+        (b"(s3cret): 1", "malformed after ''"),
+        (b"X-Key: s3cret\x01", "'X-Key' has a control character"),
+    ],
+)
+def test_malformed_header_is_told_without_what_may_be_a_secret(line, says):
+    with pytest.raises(RefusedRequest) as refused:
+        check_head(get(HOST, line))
+    assert says in str(refused.value)
+    assert "s3cret" not in str(refused.value)
