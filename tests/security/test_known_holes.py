@@ -15,8 +15,6 @@ from packaging.version import Version
 from scripts.known_holes import HOLES, Hole
 
 PROJECT = Path(__file__).resolve().parents[2] / "custom_model_runner"
-#: needed by what we need, so without a floor of our own (docs/SECURITY_AUDIT.md, "Left")
-WITHOUT_FLOOR = {"anyio"}
 
 
 def floors() -> dict[str, Version]:
@@ -41,15 +39,9 @@ def test_installed_version_has_the_hole_closed(hole):
     assert Version(version(hole.package)) >= Version(hole.fixed_in)
 
 
-@pytest.mark.parametrize(
-    "hole", [hole for hole in HOLES if hole.package not in WITHOUT_FLOOR], ids=hole_id
-)
+@pytest.mark.parametrize("hole", HOLES, ids=hole_id)
 def test_floor_of_the_requirement_has_the_hole_closed(hole):
     assert floors()[hole.package] >= Version(hole.fixed_in)
-
-
-def test_packages_without_a_floor_are_really_without_one():
-    assert {hole.package for hole in HOLES} - floors().keys() == WITHOUT_FLOOR
 
 
 def test_every_lock_of_a_framework_has_the_holes_closed():
