@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 SERVER_TYPES = ("flask", "gunicorn", "fastapi")
-PARALLEL = 2
+#: They wait for servers most of the time.
+PARALLEL = 3
 #: What recordings need whose stand-in of an inference server listens on one fixed port.
 FIXED_PORT = "openai-proxy"
 
@@ -75,11 +76,11 @@ def jobs(golden: Path, drum: str) -> list[list[Job]]:
     shared = ["--skip-requires", FIXED_PORT]
     return [
         [
+            Job("cli", [*cli, "--jobs", "1"]),
             *(
                 Job(f"http {name}", [*http, *shared, "--server-type", name])
                 for name in SERVER_TYPES
             ),
-            Job("cli", [*cli, "--jobs", "1"]),
         ],
         *(
             [Job(f"http {name} {FIXED_PORT}", [*http, "--servers", servers, "--server-type", name])]

@@ -298,6 +298,35 @@ def test_chat_streams_events_that_end_with_done(serve: Serve, ask: Ask) -> None:
     assert last == "data: [DONE]\n\n"
 
 
+UPSTREAM = """
+from datarobot_drum.drum.upstream import UpstreamStream
+
+
+class Stream(UpstreamStream):
+    is_cut = False
+
+    def __iter__(self):
+        yield {"object": "chat.completion.chunk", "cut": Stream.is_cut}
+        yield {"object": "chat.completion.chunk", "cut": Stream.is_cut}
+
+    def interrupt(self):
+        Stream.is_cut = True
+
+
+def chat(params, model):
+    return Stream()
+"""
+
+
+def test_chat_stream_of_an_inference_server_can_be_interrupted(serve: Serve, ask: Ask) -> None:
+    reply = ask(serve(UPSTREAM, "textgeneration"), "chat", b"{}", "application/json")
+    assert reply.stream is not None and reply.interrupt is not None
+    pieces = iter(reply.stream)
+    assert b'"cut":false' in next(pieces).replace(b" ", b"")
+    reply.interrupt()
+    assert b'"cut":true' in next(pieces).replace(b" ", b"")
+
+
 def test_chat_stream_that_breaks_ends_with_the_error(serve: Serve, ask: Ask) -> None:
     assert stream("a!", serve, ask)[1:] == [
         'data: {"error": {"message": "no more", "type": "ValueError"}}\n\n'

@@ -105,6 +105,12 @@ def test_memory_is_told(serve: Serve) -> None:
         assert found[f"drum_memory_bytes/{kind}"] > 1_000_000
 
 
+def test_growth_of_memory_is_told(serve: Serve) -> None:
+    figures = watched(serve(SCORE))
+    figures.show_growth(1.5)
+    assert told(figures.page())["drum_memory_growth_bytes_per_request"] == 1.5
+
+
 def test_memory_of_the_container_is_told(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve(SCORE)
     monkeypatch.setattr(type(server.monitor), "container_bytes", lambda self: {"limit": 7})
