@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from deepdiff import DeepDiff
 from prometheus_client.parser import text_string_to_metric_families
@@ -197,7 +198,7 @@ def facts_of(sent: Sent, answer: Received) -> dict[str, Any]:
 def _figures(sent: Sent, answer: Received) -> Figures | None:
     if answer.status != 200 or sent.method not in (b"GET", b"HEAD"):
         return None
-    path = sent.target.partition(b"?")[0]
+    path = unquote_to_bytes(sent.target.partition(b"?")[0])
     return next((figures for figures in FIGURES if figures.path.search(path)), None)
 
 

@@ -71,8 +71,9 @@ def test_headers_of_one_name_keep_their_order():
     assert facts_of(SENT, first) != facts_of(SENT, second)
 
 
-def test_figures_are_compared_by_their_keys():
-    stats = Sent(b"GET", b"/stats/")
+@pytest.mark.parametrize("path", [b"/stats/", b"/st%61ts"])
+def test_figures_are_compared_by_their_keys(path):
+    stats = Sent(b"GET", path)
     one, other, wrong = (
         Received(200, (), body)
         for body in (b'{"rss":1.5,"pids":[1]}', b'{"rss":null,"pids":[1,2]}', b'{"vms":1}')

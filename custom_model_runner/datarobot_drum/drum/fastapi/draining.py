@@ -55,7 +55,8 @@ class DrainingServer(Server):
         if sig == signal.SIGINT:
             self.end_at_once()
         elif self._stop_at is None:
-            if not self.started and noticeboard.own().must_wait:
+            board = noticeboard.own()
+            if not self.started and board.must_wait and not board.ready:
                 self._let_go_of_sockets()
             delay = 0.0 if self._ctx is None else self._ctx.begin_drain()
             self._stop_at = time.monotonic() + delay
